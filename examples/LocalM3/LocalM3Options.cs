@@ -1,0 +1,41 @@
+using Microsoft.IdentityModel.Tokens;
+
+namespace LocalM3;
+
+/// <summary>How a <see cref="LocalM3Server"/> behaves.</summary>
+public sealed class LocalM3Options
+{
+    /// <summary>The port on 127.0.0.1; 0 lets the system pick one.</summary>
+    public int Port { get; set; }
+
+    /// <summary>How long an issued token lasts.</summary>
+    public TimeSpan TokenLifetime { get; set; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>What signs tokens, unless a call asks for the other: <c>RS256</c> or <c>ES256</c>.</summary>
+    public string Algorithm
+    {
+        get;
+        set => field = SigningKeys.Algorithms.Contains(value)
+            ? value
+            : throw new ArgumentException($"The algorithm is RS256 or ES256, not '{value}'.", nameof(value));
+    } = SecurityAlgorithms.RsaSha256;
+
+    /// <summary>How a call without a good token is refused.</summary>
+    public Refusals Refusals { get; set; } = Refusals.OverHttp;
+
+    /// <summary>The clock for issuing tokens and for checking their age.</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    /// <summary>Where the server logs; null: nowhere.</summary>
+    public ILoggerProvider? LoggerProvider { get; set; }
+}
+
+/// <summary>The two ways in which an M3 installation tells a client that its token is no good.</summary>
+public enum Refusals
+{
+    /// <summary>401 or 403 with a challenge, as a gateway or FastMCP in front of M3 does.</summary>
+    OverHttp,
+
+    /// <summary>200 and an error text as the tool's result, as M3's own code does.</summary>
+    AsToolText,
+}

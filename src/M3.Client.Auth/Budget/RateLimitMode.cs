@@ -1,0 +1,11 @@
+namespace M3.Client.Auth;
+
+/// <summary>What happens to a request beyond M3's rate limit.</summary>
+public enum RateLimitMode
+{
+    /// <summary>It fails at once with <see cref="RateLimitExceededException"/>.</summary>
+    Reject,
+
+    /// <summary>It waits its turn, first come, first served; its token is looked at again before it goes.</summary>
+    Wait,
+}

@@ -1,0 +1,99 @@
+namespace M3.Client.Auth;
+
+/// <summary>
+/// M3's rate limit exactly: within any window at most so many requests. The times of the last <c>limit</c> requests stand in a
+/// ring; the next one may go if the oldest of them has left the window.
+/// </summary>
+/// <remarks>
+/// Without a lock: a request takes the ring's next slot by exchanging the slot's old value for its own time. Each value carries
+/// the parity of its lap, which tells a slot just taken from one still free, so that whoever finds the position lagging behind
+/// helps it along.
+/// </remarks>
+internal sealed class SlidingLog
+{
+    private readonly long[] _slots;
+    private readonly long _window;
+
+    // The lap in the upper half, the slot in the lower one: no division on the way.
+    private long _position;
+
+    public SlidingLog(int limit, TimeSpan window)
+    {
+        _slots = new long[limit];
+        _window = window.Ticks;
+        // As if taken in the lap before the first, at a time that has left every window.
+        Array.Fill(_slots, Pack(0, lap: 1));
+    }
+
+    /// <summary>The time of the newest request (UTC ticks), or 0.</summary>
+    public long Newest
+    {
+        get
+        {
+            long position = Volatile.Read(ref _position);
+            int slot = (int)position == 0 ? _slots.Length - 1 : (int)position - 1;
+            return TicksOf(Volatile.Read(ref _slots[slot]));
+        }
+    }
+
+    /// <summary>Counts a request in, if the window has room for it.</summary>
+    /// <param name="now">UTC ticks.</param>
+    /// <param name="retryAfter">Otherwise, how many ticks until the oldest leaves.</param>
+    public bool TryTake(long now, out long retryAfter)
+    {
+        while (true)
+        {
+            long position = Volatile.Read(ref _position);
+            ref long slot = ref _slots[(int)position];
+            long lap = position >> 32;
+            long value = Volatile.Read(ref slot);
+
+            if (LapParityOf(value) == (lap & 1))
+            {
+                // Taken already in this lap, only the position lags.
+                Advance(position);
+                continue;
+            }
+
+            retryAfter = TicksOf(value) + _window - now;
+            if (retryAfter > 0)
+            {
+                if (Volatile.Read(ref _position) == position)
+                    return false;
+                continue;
+            }
+
+            if (Interlocked.CompareExchange(ref slot, Pack(now, lap), value) == value)
+            {
+                Advance(position);
+                retryAfter = 0;
+                return true;
+            }
+        }
+    }
+
+    /// <summary>How many more requests would be let through now.</summary>
+    public int CountFree(long now)
+    {
+        int free = 0;
+        foreach (ref long slot in _slots.AsSpan())
+        {
+            if (TicksOf(Volatile.Read(ref slot)) + _window <= now)
+                free++;
+        }
+
+        return free;
+    }
+
+    private void Advance(long position)
+    {
+        long next = (int)position + 1 < _slots.Length ? position + 1 : ((position >> 32) + 1) << 32;
+        Interlocked.CompareExchange(ref _position, next, position);
+    }
+
+    private static long Pack(long ticks, long lap) => (ticks << 1) | (lap & 1);
+
+    private static long TicksOf(long value) => value >> 1;
+
+    private static long LapParityOf(long value) => value & 1;
+}

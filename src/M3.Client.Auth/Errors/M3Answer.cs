@@ -1,0 +1,65 @@
+using System.Net;
+
+namespace M3.Client.Auth;
+
+/// <summary>Reads M3's refusals: a 401, and a 403 that says <c>insufficient_scope</c>. Any other answer is the caller's.</summary>
+internal static class M3Answer
+{
+    private const string InsufficientScope = "insufficient_scope";
+
+    /// <summary>Cheap enough for every answer: whether a closer look is worth it.</summary>
+    public static bool MayBeRefusal(HttpResponseMessage response) =>
+        response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
+
+    /// <summary>The typed error for a refusal, or null when the answer is none.</summary>
+    public static M3AuthException? ReadRefusal(HttpResponseMessage response, M3AccessToken sent, IEnumerable<string> requiredScopes)
+    {
+        BearerChallenge? challenge = response.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var lines)
+            ? BearerChallenge.Find(lines)
+            : null;
+        HttpStatusCode status = response.StatusCode;
+
+        if (challenge?.Error == InsufficientScope)
+        {
+            return new MissingScopesException(challenge.Scopes is { Count: > 0 } asked ? asked : requiredScopes, sent.Scopes, Describe(status, challenge))
+            {
+                StatusCode = status,
+                Challenge = challenge,
+            };
+        }
+
+        return status == HttpStatusCode.Unauthorized ? Unauthorized(status, challenge) : null;
+    }
+
+    /// <summary>The error for a 401 from an address that the call was redirected to, where the token was not carried along.</summary>
+    public static RejectedException AfterRedirect(HttpResponseMessage response, Uri? askedFor) =>
+        new($"{Describe(response.StatusCode, null)} from {Origin.Describe(response.RequestMessage?.RequestUri)}: the call to "
+            + $"{Origin.Describe(askedFor)} was redirected there, and the token is not carried along; use M3's final address")
+        {
+            StatusCode = response.StatusCode,
+        };
+
+    private static M3AuthException Unauthorized(HttpStatusCode status, BearerChallenge? challenge)
+    {
+        string detail = Describe(status, challenge);
+        return ErrorText.Recognise(challenge?.ErrorDescription) switch
+        {
+            M3AuthError.TokenExpired => new TokenExpiredException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.TokenNotYetValid => new TokenNotYetValidException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.InvalidIssuer => new InvalidIssuerException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.InvalidAudience => new InvalidAudienceException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.InvalidTokenSignature => new InvalidTokenSignatureException(detail) { StatusCode = status, Challenge = challenge },
+            _ => new RejectedException(detail) { StatusCode = status, Challenge = challenge },
+        };
+    }
+
+    private static string Describe(HttpStatusCode status, BearerChallenge? challenge)
+    {
+        string answer = $"M3 answered {(int)status}";
+        if (challenge?.Error is { } error)
+            answer += $" {Printable.Text(error)}";
+        if (challenge?.ErrorDescription is { Length: > 0 } description)
+            answer += $" ({Printable.Text(description, 300)})";
+        return answer;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Net;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// One catch for every authentication failure, whether it was found here before the call or answered by M3.
+/// <see cref="Exception.Message"/> is M3's documented message, a colon and the detail; no message, and no inner exception,
+/// ever contains a token or a secret.
+/// </summary>
+/// <remarks>
+/// It does not derive from <see cref="HttpRequestException"/>, so that no retry policy repeats what cannot succeed;
+/// <see cref="IsTransient"/> says when trying again later can help. Cancellation stays <see cref="OperationCanceledException"/>.
+/// </remarks>
+public abstract class M3AuthException : Exception
+{
+    private protected M3AuthException(M3AuthError error, string? detail, string remedy, bool isTransient, Exception? innerException)
+        : base(detail is null ? Documented(error) : $"{Documented(error)}: {detail}", innerException)
+    {
+        Error = error;
+        Remedy = remedy;
+        IsTransient = isTransient;
+    }
+
+    /// <summary>Which failure this is.</summary>
+    public M3AuthError Error { get; }
+
+    /// <summary>The message as M3's OAuth2 guide documents it, without the detail.</summary>
+    public string DocumentedMessage => Documented(Error);
+
+    /// <summary>What to do about it.</summary>
+    public string Remedy { get; }
+
+    /// <summary>Whether the same call can succeed later without anybody changing anything.</summary>
+    public bool IsTransient { get; }
+
+    /// <summary>The status of M3's answer, or null when the failure was found before anything was sent.</summary>
+    public HttpStatusCode? StatusCode { get; internal init; }
+
+    /// <summary>The Bearer challenge of M3's answer (RFC 6750, section 3), or null when there was none.</summary>
+    public BearerChallenge? Challenge { get; internal init; }
+
+    private static string Documented(M3AuthError error) => error switch
+    {
+        M3AuthError.MissingToken => "Missing OAuth2 access token",
+        M3AuthError.InvalidTokenFormat => "Invalid token format",
+        M3AuthError.InvalidTokenSignature or M3AuthError.JwksUnavailable => "Invalid token signature",
+        M3AuthError.TokenExpired => "Token has expired",
+        M3AuthError.TokenNotYetValid => "Token is not yet valid",
+        M3AuthError.InvalidIssuer => "Invalid token issuer",
+        M3AuthError.InvalidAudience => "Invalid token audience",
+        M3AuthError.MissingScopes => "Missing required scopes",
+        M3AuthError.RateLimitExceeded => "Rate limit exceeded",
+        M3AuthError.UntrustedOrigin => "Token withheld from untrusted origin",
+        M3AuthError.TokenRequestFailed => "Token request failed",
+        _ => "OAuth2 authentication failed",
+    };
+}

@@ -1,0 +1,126 @@
+namespace M3.Client.Auth;
+
+/// <summary>No source had a token, or only white space.</summary>
+/// <param name="detail">What was looked at; never a token.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class MissingTokenException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.MissingToken, detail,
+        "Set M3_OAUTH2_TOKEN to an access token from your provider, or configure another token source.", false, innerException);
+
+/// <summary>The text is not three base64url parts with a JSON header and payload (RFC 7519, section 7.2).</summary>
+/// <param name="detail">What is wrong with it; never the token.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class InvalidTokenFormatException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.InvalidTokenFormat, detail,
+        "Copy the whole access token again: a JWT has three parts with dots between, with at most one 'Bearer ' in front. "
+        + "An opaque token cannot be used: ask your provider for a JWT for M3's audience.", false, innerException);
+
+/// <summary>The algorithm, the key or the signature is not acceptable (RFC 7515, section 5.2; RFC 8725, section 3.1).</summary>
+/// <param name="detail">Which of them, and why.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class InvalidTokenSignatureException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.InvalidTokenSignature, detail,
+        "Check that M3_OAUTH2_ISSUER_URL (or M3_OAUTH2_JWKS_URL) belongs to the provider that issued the token, and get a new token.",
+        false, innerException);
+
+/// <summary>The issuer's keys could not be fetched, so that no signature can be checked. Trying again later can help.</summary>
+/// <param name="detail">Which address, and what happened.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class JwksUnavailableException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.JwksUnavailable, detail,
+        "Check M3_OAUTH2_ISSUER_URL and M3_OAUTH2_JWKS_URL, and that the provider can be reached from here over HTTPS.", true, innerException);
+
+/// <summary>The token's <c>exp</c> has passed (no leeway, as M3), or is missing (RFC 7519, section 4.1.4).</summary>
+/// <param name="detail">When it expired.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class TokenExpiredException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.TokenExpired, detail,
+        "Get a new token from your provider and put it where the old one was; for long work use a source that renews "
+        + "(a file, a delegate or client credentials).", false, innerException);
+
+/// <summary>The token's <c>nbf</c> or <c>iat</c> lies more than 60 seconds in the future (RFC 7519, sections 4.1.5 and 4.1.6).</summary>
+/// <param name="detail">From when it is valid.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class TokenNotYetValidException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.TokenNotYetValid, detail,
+        "Wait until the token becomes valid; if it was issued just now, correct this machine's clock.", true, innerException);
+
+/// <summary>The token's <c>iss</c> is not the configured issuer, character by character (RFC 7519, section 4.1.1).</summary>
+/// <param name="detail">Both issuers.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class InvalidIssuerException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.InvalidIssuer, detail,
+        "Set M3_OAUTH2_ISSUER_URL to the token's issuer exactly as it stands there, or get a token from the configured issuer.",
+        false, innerException);
+
+/// <summary>The token's <c>aud</c> does not name the configured audience (RFC 7519, section 4.1.3).</summary>
+/// <param name="detail">Both audiences.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class InvalidAudienceException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.InvalidAudience, detail,
+        "Ask your provider for a token for M3_OAUTH2_AUDIENCE, or correct that setting.", false, innerException);
+
+/// <summary>The token lacks a scope that M3 requires (RFC 6750, section 3.1, <c>insufficient_scope</c>).</summary>
+/// <param name="required">Every scope that is required.</param>
+/// <param name="granted">The scopes of the token, or null when M3 did not say.</param>
+/// <param name="detail">What to show behind the documented message; null: the missing scopes.</param>
+public sealed class MissingScopesException(IEnumerable<string> required, IEnumerable<string>? granted, string? detail = null)
+    : M3AuthException(M3AuthError.MissingScopes, detail ?? Describe(required, granted),
+        "Ask your provider for a token with these scopes; the scopes M3 needs are in M3_OAUTH2_REQUIRED_SCOPES.", false, null)
+{
+    /// <summary>Every scope that is required.</summary>
+    public IReadOnlyCollection<string> Required { get; } = [.. required];
+
+    /// <summary>The scopes of the token, or null when M3 did not say.</summary>
+    public IReadOnlyCollection<string>? Granted { get; } = granted is null ? null : [.. granted];
+
+    /// <summary>The required scopes that were not granted; all of them when M3 did not say what was granted.</summary>
+    public IReadOnlyCollection<string> Missing { get; } = [.. required.Except(granted ?? [])];
+
+    private static string? Describe(IEnumerable<string> required, IEnumerable<string>? granted)
+    {
+        string missing = Printable.List(required.Except(granted ?? []));
+        return (granted, missing) switch
+        {
+            (_, "") => null,
+            (null, _) => missing,
+            _ when granted.Any() => $"{missing} (the token has {Printable.List(granted)})",
+            _ => $"{missing} (the token has none)",
+        };
+    }
+}
+
+/// <summary>One more request would exceed M3's rate limit: by default 100 within any 3600 seconds, per subject.</summary>
+/// <param name="retryAfter">How long until a request is allowed again, or null when unknown.</param>
+/// <param name="detail">The limit in words.</param>
+public sealed class RateLimitExceededException(TimeSpan? retryAfter, string? detail = null)
+    : M3AuthException(M3AuthError.RateLimitExceeded, detail,
+        "Wait for RetryAfter, or set RateLimitMode to Wait so that calls wait their turn.", true, null)
+{
+    /// <summary>How long until a request is allowed again, or null when unknown.</summary>
+    public TimeSpan? RetryAfter { get; } = retryAfter;
+}
+
+/// <summary>The request was about to leave for a place that the token may not reach. Nothing was sent.</summary>
+/// <param name="detail">The origin, and those that are allowed.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class UntrustedOriginException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.UntrustedOrigin, detail,
+        "Use this HttpClient for M3 only, over HTTPS; if the address is M3's, add it to AllowedOrigins (M3_OAUTH2_ALLOWED_ORIGINS).",
+        false, innerException);
+
+/// <summary>A token source failed: the token endpoint answered an error (RFC 6749, section 5.2), a file could not be read, a delegate threw.</summary>
+/// <param name="detail">What was asked, and what happened; never a secret.</param>
+/// <param name="isTransient">Whether trying again later can help.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class TokenRequestFailedException(string? detail = null, bool isTransient = false, Exception? innerException = null)
+    : M3AuthException(M3AuthError.TokenRequestFailed, detail,
+        "Check the token source's settings (M3_OAUTH2_CLIENT_ID, M3_OAUTH2_CLIENT_SECRET, M3_OAUTH2_TOKEN_FILE) and that it can be reached.",
+        isTransient, innerException);
+
+/// <summary>M3 answered 401 to a token that passed every check here, or to none.</summary>
+/// <param name="detail">What M3 answered.</param>
+/// <param name="innerException">What caused it.</param>
+public sealed class RejectedException(string? detail = null, Exception? innerException = null)
+    : M3AuthException(M3AuthError.Rejected, detail,
+        "Get a new token; if M3 rejects that too, compare its M3_OAUTH2_* settings with yours.", false, innerException);

@@ -1,0 +1,178 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.IdentityModel.Tokens;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// Reads a JWKS (RFC 7517) key by key, so that one odd key is passed over and counted instead of costing the whole set.
+/// </summary>
+internal static class JwksReader
+{
+    private const int MaxKeys = 256;
+    private const int MinRsaBits = 2048;
+    private const int MaxRsaBits = 16384;
+    private const int P256Bytes = 32;
+
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+
+    /// <exception cref="BackchannelException">It is no JWKS at all, or one beyond all measure.</exception>
+    public static KeySet Read(ReadOnlyMemory<byte> document)
+    {
+        ReadOnlyMemory<byte> json = document.Span.StartsWith(ByteOrderMark) ? document[ByteOrderMark.Length..] : document;
+        List<VerificationKey> usable = [];
+        List<string> passedOver = [];
+        try
+        {
+            foreach (ReadOnlyMemory<byte> member in SplitKeys(json))
+            {
+                if (ReadKey(member, out string? reason) is { } key)
+                    usable.Add(key);
+                else
+                    passedOver.Add(reason!);
+            }
+        }
+        catch (JsonException e)
+        {
+            throw new BackchannelException("the JWKS is not valid JSON", e);
+        }
+
+        return new KeySet(usable, passedOver, document.Span);
+    }
+
+    private static List<ReadOnlyMemory<byte>> SplitKeys(ReadOnlyMemory<byte> json)
+    {
+        // Depth costs the reader nothing, and a deep member of one key must not cost the others.
+        var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = int.MaxValue });
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            throw new BackchannelException("the JWKS is not a JSON object");
+
+        List<ReadOnlyMemory<byte>>? keys = null;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            bool isKeys = reader.ValueTextEquals("keys"u8);
+            reader.Read();
+            if (isKeys && reader.TokenType == JsonTokenType.StartArray && keys is null)
+                keys = SplitArray(ref reader, json);
+            else if (isKeys)
+                throw new BackchannelException("the JWKS must have one array 'keys'");
+            else
+                reader.Skip();
+        }
+
+        // Whatever follows the object must not be there, either.
+        reader.Read();
+        return keys ?? throw new BackchannelException("the JWKS has no array 'keys'");
+    }
+
+    private static List<ReadOnlyMemory<byte>> SplitArray(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)
+    {
+        List<ReadOnlyMemory<byte>> keys = [];
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            int start = (int)reader.TokenStartIndex;
+            reader.Skip();
+            keys.Add(json[start..(int)reader.BytesConsumed]);
+            if (keys.Count > MaxKeys)
+                throw new BackchannelException($"the JWKS has more than {MaxKeys} keys");
+        }
+
+        return keys;
+    }
+
+    private static VerificationKey? ReadKey(ReadOnlyMemory<byte> json, out string? reason)
+    {
+        if (StrictJson.TryParseObject(json) is not { } jwk)
+        {
+            reason = "an entry is not an unambiguous JSON object";
+            return null;
+        }
+
+        string? kid = StrictJson.ReadString(jwk, JsonWebKeyParameterNames.Kid);
+        string? why = WhyNotForVerifying(jwk, kid);
+        VerificationKey? key = null;
+        if (why is null)
+        {
+            try
+            {
+                (key, why) = StrictJson.ReadString(jwk, JsonWebKeyParameterNames.Kty) switch
+                {
+                    JsonWebAlgorithmsKeyTypes.RSA => ReadRsa(jwk, kid!),
+                    JsonWebAlgorithmsKeyTypes.EllipticCurve => ReadEllipticCurve(jwk, kid!),
+                    var other => (null, $"its kty is {Printable.Quote(other)}"),
+                };
+            }
+            catch (Exception e) when (e is CryptographicException or ArgumentException or InvalidOperationException)
+            {
+                why = "its numbers are not a valid public key";
+            }
+        }
+
+        reason = why is null ? null : $"{Printable.Quote(kid)}: {why}";
+        return key;
+    }
+
+    private static string? WhyNotForVerifying(JsonElement jwk, string? kid)
+    {
+        if (string.IsNullOrEmpty(kid))
+            return "it has no kid";
+        if (jwk.TryGetProperty(JsonWebKeyParameterNames.Use, out JsonElement use) && StrictJson.ReadString(use) != JsonWebKeyUseNames.Sig)
+            return "its use is not 'sig'";
+        if (jwk.TryGetProperty(JsonWebKeyParameterNames.KeyOps, out JsonElement operations)
+            && !(operations.ValueKind == JsonValueKind.Array && operations.EnumerateArray().Any(item => StrictJson.ReadString(item) == "verify")))
+        {
+            return "its key_ops do not include 'verify'";
+        }
+
+        return null;
+    }
+
+    private static (VerificationKey? Key, string? Why) ReadRsa(JsonElement jwk, string kid)
+    {
+        if (WhyOtherAlgorithm(jwk, SecurityAlgorithms.RsaSha256) is { } other)
+            return (null, other);
+        if (ReadNumber(jwk, JsonWebKeyParameterNames.N) is not { } modulus || ReadNumber(jwk, JsonWebKeyParameterNames.E) is not { } exponent)
+            return (null, "its n or e is missing or not base64url");
+
+        int bits = modulus.Length == 0 ? 0 : (modulus.Length * 8) - byte.LeadingZeroCount(modulus[0]);
+        if (bits is < MinRsaBits or > MaxRsaBits)
+            return (null, $"its modulus has {bits} bits, and must have {MinRsaBits} to {MaxRsaBits}");
+        // Beyond 8 bytes an exponent only serves to make verifying slow.
+        if (exponent.Length is 0 or > 8 || (exponent.Length == 1 && exponent[0] < 3) || (exponent[^1] & 1) == 0)
+            return (null, "its exponent is not an odd number from 3 up");
+        return (new VerificationKey(kid, new RSAParameters { Modulus = modulus, Exponent = exponent }), null);
+    }
+
+    private static (VerificationKey? Key, string? Why) ReadEllipticCurve(JsonElement jwk, string kid)
+    {
+        string? curve = StrictJson.ReadString(jwk, JsonWebKeyParameterNames.Crv);
+        if (curve != JsonWebKeyECTypes.P256)
+            return (null, $"its curve is {Printable.Quote(curve)}, not P-256");
+        if (WhyOtherAlgorithm(jwk, SecurityAlgorithms.EcdsaSha256) is { } other)
+            return (null, other);
+        if (ReadBytes(jwk, JsonWebKeyParameterNames.X) is not { Length: P256Bytes } x || ReadBytes(jwk, JsonWebKeyParameterNames.Y) is not { Length: P256Bytes } y)
+            return (null, $"its x or y is missing or not {P256Bytes} bytes of base64url");
+
+        // The import itself refuses a point that is not on the curve.
+        return (new VerificationKey(kid, ECDsa.Create(new ECParameters { Curve = ECCurve.NamedCurves.nistP256, Q = new ECPoint { X = x, Y = y } })), null);
+    }
+
+    private static string? WhyOtherAlgorithm(JsonElement jwk, string expected) =>
+        jwk.TryGetProperty(JsonWebKeyParameterNames.Alg, out JsonElement alg) && StrictJson.ReadString(alg) is var name && name != expected
+            ? $"its alg is {Printable.Quote(name)}, not {expected}"
+            : null;
+
+    // Some issuers write the sign byte of their big-number library in front.
+    private static byte[]? ReadNumber(JsonElement jwk, string name) =>
+        ReadBytes(jwk, name) is { } bytes ? bytes.AsSpan().TrimStart((byte)0).ToArray() : null;
+
+    private static byte[]? ReadBytes(JsonElement jwk, string name)
+    {
+        if (StrictJson.ReadString(jwk, name) is not { } text || text.AsSpan().ContainsAnyExcept(BearerToken.Base64UrlCharacters))
+            return null;
+        byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
+        return Base64Url.DecodeFromChars(text, bytes, out _, out int written) == OperationStatus.Done ? bytes[..written] : null;
+    }
+}

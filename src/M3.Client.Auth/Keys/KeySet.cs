@@ -1,0 +1,51 @@
+using System.Security.Cryptography;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// An immutable snapshot of the issuer's usable keys, imported and indexed once. Swapped whole and never disposed: a call may
+/// still hold an old one.
+/// </summary>
+internal sealed class KeySet
+{
+    private readonly Dictionary<string, VerificationKey[]> _byId;
+    private readonly byte[] _fingerprint;
+
+    public KeySet(IReadOnlyList<VerificationKey> keys, IReadOnlyList<string> passedOver, ReadOnlySpan<byte> document)
+    {
+        _byId = keys.GroupBy(key => key.KeyId, StringComparer.Ordinal).ToDictionary(same => same.Key, same => same.ToArray(), StringComparer.Ordinal);
+        _fingerprint = SHA256.HashData(document);
+        Count = keys.Count;
+        PassedOver = passedOver;
+    }
+
+    /// <summary>How many keys can verify.</summary>
+    public int Count { get; }
+
+    /// <summary>One line for each key that cannot, and why.</summary>
+    public IReadOnlyList<string> PassedOver { get; }
+
+    public IEnumerable<string> KeyIds => _byId.Keys;
+
+    /// <summary>Whether both came from the same document, so that a verdict on one holds for the other.</summary>
+    public bool IsSameAs(KeySet other) => _fingerprint.AsSpan().SequenceEqual(other._fingerprint);
+
+    public Verification Verify(BearerToken token)
+    {
+        if (token.KeyId is null || !_byId.TryGetValue(token.KeyId, out VerificationKey[]? candidates))
+            return Verification.UnknownKey;
+
+        var result = Verification.WrongAlgorithm;
+        // Nearly always one; a kid that stands on two keys, as in some rotations, tries both.
+        foreach (VerificationKey key in candidates)
+        {
+            if (key.Algorithm != token.Algorithm)
+                continue;
+            if (key.Verify(token.SigningInput, token.Signature))
+                return Verification.Valid;
+            result = Verification.BadSignature;
+        }
+
+        return result;
+    }
+}

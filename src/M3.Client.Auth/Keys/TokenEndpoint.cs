@@ -1,0 +1,8 @@
+namespace M3.Client.Auth;
+
+/// <summary>Where the issuer gives tokens, and how it wants to know its clients.</summary>
+/// <param name="Address">The <c>token_endpoint</c>.</param>
+/// <param name="TakesBasic">
+/// <c>client_secret_basic</c>, which is the default where the metadata does not say (RFC 8414, section 2); else <c>client_secret_post</c>.
+/// </param>
+internal sealed record TokenEndpoint(Uri Address, bool TakesBasic);

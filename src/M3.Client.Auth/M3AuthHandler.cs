@@ -1,0 +1,260 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// Sends each request to M3 with a token that was checked on the spot, or not at all: origin, token, budget, header, send, read the
+/// answer. Every failure is an <see cref="M3AuthException"/>.
+/// </summary>
+/// <remarks>
+/// What is to last (the token, the keys, the budget, the origin) belongs to the registration, not to the handler, which
+/// <c>IHttpClientFactory</c> recycles.
+/// </remarks>
+public sealed class M3AuthHandler : DelegatingHandler
+{
+    private readonly M3AuthRegistration _registration;
+    private readonly bool _ownsTokens;
+
+    /// <summary>Makes a handler with a token provider of its own, which is disposed with it.</summary>
+    /// <param name="options">The settings; copied.</param>
+    /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
+    /// <exception cref="OptionsValidationException">The settings are wrong; every failure names its setting.</exception>
+    public M3AuthHandler(M3AuthOptions options, ILoggerFactory? loggerFactory = null)
+        : this(new M3AuthRegistration(new M3TokenProvider(options, loggerFactory), options, loggerFactory)) => _ownsTokens = true;
+
+    /// <summary>Makes a handler whose tokens come from a provider that others may share; it is not disposed.</summary>
+    /// <param name="tokens">Supplies the tokens.</param>
+    /// <param name="options">The settings for sending (origins, budget); who issues the tokens is the provider's business.</param>
+    /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
+    /// <exception cref="OptionsValidationException">The settings are wrong; every failure names its setting.</exception>
+    public M3AuthHandler(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory = null)
+        : this(new M3AuthRegistration(tokens, options, loggerFactory))
+    {
+    }
+
+    internal M3AuthHandler(M3AuthRegistration registration) => _registration = registration;
+
+    /// <inheritdoc />
+    /// <exception cref="M3AuthException">The request was not sent, or M3 refused its token; the type says why.</exception>
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (cancellationToken.IsCancellationRequested)
+            return Task.FromCanceled<HttpResponseMessage>(cancellationToken);
+        if (!IsOurs(request))
+            return base.SendAsync(request, cancellationToken);
+
+        // The whole way without a state machine, when the token is cached and the budget has room.
+        Uri? target = request.RequestUri;
+        M3AccessToken? token;
+        try
+        {
+            token = TryPrepare(request);
+        }
+        catch (M3AuthException e)
+        {
+            _registration.Log.Refused(e);
+            return Task.FromException<HttpResponseMessage>(e);
+        }
+
+        if (token is null)
+            return PrepareAndSendAsync(request, cancellationToken);
+
+        Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
+        return sending.IsCompletedSuccessfully && !M3Answer.MayBeRefusal(sending.Result)
+            ? sending
+            : ReadAnswerAsync(request, target, token, sending, cancellationToken);
+    }
+
+    /// <inheritdoc />
+    /// <exception cref="M3AuthException">The request was not sent, or M3 refused its token; the type says why.</exception>
+    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (!IsOurs(request))
+            return base.Send(request, cancellationToken);
+
+        Uri? target = request.RequestUri;
+        try
+        {
+            M3AccessToken token = TryPrepare(request) ?? OnThreadPool(() => PrepareAsync(request, cancellationToken));
+            HttpResponseMessage response = base.Send(request, cancellationToken);
+            if (!M3Answer.MayBeRefusal(response))
+                return response;
+
+            if (MayRepeat(request, target, response) && OnThreadPool(() => TryRenewAsync(request, token, cancellationToken)) is { } renewed)
+            {
+                response.Dispose();
+                token = renewed;
+                response = base.Send(request, cancellationToken);
+            }
+
+            return Judge(target, token, response);
+        }
+        catch (M3AuthException e)
+        {
+            _registration.Log.Refused(e);
+            throw;
+        }
+    }
+
+    /// <inheritdoc />
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && _ownsTokens)
+            (_registration.Tokens as IDisposable)?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private async Task<HttpResponseMessage> PrepareAndSendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        Uri? target = request.RequestUri;
+        M3AccessToken token;
+        try
+        {
+            token = await PrepareAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (M3AuthException e)
+        {
+            _registration.Log.Refused(e);
+            throw;
+        }
+
+        return await ReadAnswerAsync(request, target, token, base.SendAsync(request, cancellationToken), cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Uri? target, M3AccessToken token,
+        Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response = await sending.ConfigureAwait(false);
+        if (!M3Answer.MayBeRefusal(response))
+            return response;
+
+        try
+        {
+            if (MayRepeat(request, target, response) && await TryRenewAsync(request, token, cancellationToken).ConfigureAwait(false) is { } renewed)
+            {
+                response.Dispose();
+                token = renewed;
+                response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            }
+
+            return Judge(target, token, response);
+        }
+        catch (M3AuthException e)
+        {
+            _registration.Log.Refused(e);
+            throw;
+        }
+    }
+
+    // A request passes untouched when OAuth2 is off, and when its caller authenticates it otherwise. A header from here, on a message
+    // that a retry policy outside sends again, is no caller's: it is replaced by the current token.
+    private bool IsOurs(HttpRequestMessage request)
+    {
+        if (!_registration.Options.Enabled)
+            return false;
+
+        AuthenticationHeaderValue? present = request.Headers.Authorization;
+        bool isForeign = present is null
+            ? request.Headers.NonValidated is { Count: > 0 } headers && headers.Contains("Authorization")
+            : present is not AttachedHeader && !_registration.HasSent(present.Parameter);
+        if (isForeign)
+            _registration.LogForeignOnce(request.RequestUri);
+        return !isForeign;
+    }
+
+    // Origin, token, budget, header; null when anything of it has to wait.
+    private M3AccessToken? TryPrepare(HttpRequestMessage request)
+    {
+        _registration.Origins.Check(request.RequestUri);
+        long now = _registration.Now;
+        if (_registration.OwnTokens?.TryGetCached(now) is not { } token)
+            return null;
+
+        if (IsCounted(request))
+        {
+            if (_registration.Budget.Waits)
+                return null;
+            _registration.Budget.Take(token.Subject, now);
+        }
+
+        Attach(request, token);
+        return token;
+    }
+
+    // The same walk for a token that is not at hand, or a budget that makes its callers wait.
+    private async ValueTask<M3AccessToken> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        M3AccessToken token;
+        if (IsCounted(request) && _registration.Budget.Waits)
+        {
+            token = await _registration.Budget.TakeInTurnAsync(_registration.Tokens, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            token = await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            if (IsCounted(request))
+                _registration.Budget.Take(token.Subject, _registration.Now);
+        }
+
+        Attach(request, token);
+        return token;
+    }
+
+    private bool IsCounted(HttpRequestMessage request) => _registration.Options.RateLimitEnabled && RequestBudget.Counts(request);
+
+    private void Attach(HttpRequestMessage request, M3AccessToken token)
+    {
+        request.Headers.Authorization = token.Header;
+        _registration.RememberSent(token);
+        if (_registration.Log.Debug)
+            _registration.Log.Sending(request, token, _registration.Budget.Describe(token.Subject, _registration.Now));
+    }
+
+    // Once, and only where the same request would go to the same place with the same body.
+    private static bool MayRepeat(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.Unauthorized && !WasRedirected(target, response)
+        && request.Content is null or ByteArrayContent or ReadOnlyMemoryContent or JsonContent;
+
+    private async ValueTask<M3AccessToken?> TryRenewAsync(HttpRequestMessage request, M3AccessToken rejected, CancellationToken cancellationToken)
+    {
+        try
+        {
+            M3AccessToken renewed = await _registration.Tokens.RenewTokenAsync(rejected, cancellationToken).ConfigureAwait(false);
+            if (renewed.Value == rejected.Value)
+                return null;
+            Attach(request, renewed);
+            return renewed;
+        }
+        catch (M3AuthException e)
+        {
+            // M3's own words say more about this call than why there is no other token.
+            _registration.Log.Refused(e);
+            return null;
+        }
+    }
+
+    private HttpResponseMessage Judge(Uri? target, M3AccessToken token, HttpResponseMessage response)
+    {
+        M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && WasRedirected(target, response)
+            ? M3Answer.AfterRedirect(response, target)
+            : M3Answer.ReadRefusal(response, token, _registration.Options.RequiredScopes);
+        if (error is null || !_registration.Options.ThrowOnRejection)
+            return response;
+
+        response.Dispose();
+        throw error;
+    }
+
+    private static bool WasRedirected(Uri? target, HttpResponseMessage response) =>
+        response.RequestMessage?.RequestUri is { } reached && reached != target;
+
+    // What has to wait does so on the thread pool, so that a caller's synchronization context cannot lock it up.
+    private static T OnThreadPool<T>(Func<ValueTask<T>> work) => Task.Run(() => work().AsTask()).GetAwaiter().GetResult();
+}

@@ -1,0 +1,176 @@
+using System.Diagnostics;
+using System.Text.Json.Serialization;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// The settings of one registration. Each has a setting named after M3's own variable (M3's OAuth2 guide, "Configuration"), or
+/// an own name beside them. They are copied and validated once, when a handler or provider is built or when the host starts;
+/// changing them later has no effect. Wrong settings are an <see cref="OptionsValidationException"/>.
+/// </summary>
+public sealed class M3AuthOptions
+{
+    /// <summary>The prefix of M3's variables, <c>M3_OAUTH2_</c>.</summary>
+    internal const string DefaultPrefix = "M3_OAUTH2_";
+
+    /// <summary><c>M3_OAUTH2_ENABLED</c>. Default true. When false, requests pass untouched.</summary>
+    public bool Enabled { get; set; } = true;
+
+    /// <summary>
+    /// <c>M3_OAUTH2_ISSUER_URL</c>. Required. Compared with the token's <c>iss</c> character by character (RFC 7519, section 4.1.1),
+    /// and where discovery starts.
+    /// </summary>
+    public string? IssuerUrl { get; set; }
+
+    /// <summary><c>M3_OAUTH2_AUDIENCE</c>. Required. Must be among the token's <c>aud</c> (RFC 7519, section 4.1.3).</summary>
+    public string? Audience { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_REQUIRED_SCOPES</c>, commas or spaces between. Default <c>read:mimic-data</c>. Empty: no scope is required.
+    /// </summary>
+    public ISet<string> RequiredScopes { get; private set; } = new HashSet<string>(StringComparer.Ordinal) { "read:mimic-data" };
+
+    /// <summary>
+    /// <c>M3_OAUTH2_JWKS_URL</c>. Default null: discovered from the issuer's metadata (OpenID Connect Discovery 1.0, RFC 8414).
+    /// HTTPS, loopback excepted.
+    /// </summary>
+    public Uri? JwksUrl { get; set; }
+
+    /// <summary><c>M3_OAUTH2_JWKS_CACHE_TTL</c>, in seconds. Default 1 hour. How long fetched keys are fresh.</summary>
+    public TimeSpan JwksCacheTtl { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary><c>M3_OAUTH2_RATE_LIMIT_ENABLED</c>. Default true.</summary>
+    public bool RateLimitEnabled { get; set; } = true;
+
+    /// <summary><c>M3_OAUTH2_RATE_LIMIT_REQUESTS</c>. Default 100, at most 1,000,000: requests per subject within one window.</summary>
+    public int RateLimitRequests { get; set; } = 100;
+
+    /// <summary><c>M3_OAUTH2_RATE_LIMIT_WINDOW</c>, in seconds. Default 1 hour.</summary>
+    public TimeSpan RateLimitWindow { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>What happens to a request beyond the limit. Default <see cref="RateLimitMode.Reject"/>.</summary>
+    public RateLimitMode RateLimitMode { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_DEBUG</c>. Default false. Detailed logging at Information: the source, the issuer, the key, the checks, the
+    /// expiry, the budget left; never the token. Without a logger factory it goes to standard error.
+    /// </summary>
+    public bool Debug { get; set; }
+
+    /// <summary>
+    /// Where the token comes from. Default null: the first of the environment variable <c>M3_OAUTH2_TOKEN</c> (read live),
+    /// <see cref="TokenFile"/>, the configuration's other providers, and client credentials.
+    /// </summary>
+    [JsonIgnore]
+    public ITokenSource? TokenSource { get; set; }
+
+    /// <summary><c>M3_OAUTH2_TOKEN_FILE</c>. Default null. A file that holds the token, such as a mounted secret; read again when it changes.</summary>
+    public string? TokenFile { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_ID</c>. Default null. For client credentials (RFC 6749, section 4.4).</summary>
+    public string? ClientId { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_SECRET</c>. Default null. For client credentials (RFC 6749, section 2.3.1).</summary>
+    [JsonIgnore]
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public string? ClientSecret { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_SECRET_FILE</c>. Default null. A file that holds the client secret.</summary>
+    public string? ClientSecretFile { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_ALLOWED_ORIGINS</c>, commas or spaces between. Scheme, host and port of where the token may go; paths are
+    /// ignored. Default empty: the first origin that the registration is used with becomes its only one.
+    /// </summary>
+    public ICollection<Uri> AllowedOrigins { get; private set; } = [];
+
+    /// <summary>
+    /// <c>M3_OAUTH2_REQUIRE_HTTPS</c>. Default true: the token never leaves over plain HTTP, loopback excepted. Keys and token
+    /// requests need HTTPS whatever this says.
+    /// </summary>
+    public bool RequireHttps { get; set; } = true;
+
+    /// <summary>
+    /// Default true: M3's 401, and its 403 with <c>insufficient_scope</c>, become typed errors. When false the response is returned.
+    /// </summary>
+    public bool ThrowOnRejection { get; set; } = true;
+
+    /// <summary>
+    /// <c>M3_OAUTH2_VALIDATE_SIGNATURE</c>. Default true. When false no key is fetched and no signature checked; for tests against a
+    /// fake M3 only.
+    /// </summary>
+    public bool ValidateSignature { get; set; } = true;
+
+    /// <summary>
+    /// <c>M3_OAUTH2_VALIDATE_EXP</c>. Default true. When false an expired token, or one without <c>exp</c>, is accepted; <c>nbf</c>
+    /// and <c>iat</c> are still checked, as M3 does.
+    /// </summary>
+    public bool ValidateLifetime { get; set; } = true;
+
+    /// <summary><c>M3_OAUTH2_VALIDATE_AUD</c>. Default true.</summary>
+    public bool ValidateAudience { get; set; } = true;
+
+    /// <summary><c>M3_OAUTH2_VALIDATE_ISS</c>. Default true.</summary>
+    public bool ValidateIssuer { get; set; } = true;
+
+    /// <summary>
+    /// The handler for discovery, JWKS and token requests, in place of the built-in one with its timeouts and retries. Default null.
+    /// Never disposed.
+    /// </summary>
+    [JsonIgnore]
+    public HttpMessageHandler? BackchannelHttpHandler { get; set; }
+
+    /// <summary>The clock and the timers. Default <see cref="TimeProvider.System"/>.</summary>
+    [JsonIgnore]
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    /// <summary>The prefix that the settings were read with; names them in errors and names the token's variable.</summary>
+    internal string Prefix { get; set; } = DefaultPrefix;
+
+    /// <summary>The configuration that the settings were read from, where a token may be, too.</summary>
+    internal IConfiguration? Configuration { get; set; }
+
+    /// <summary>Reads the settings from this process's environment variables.</summary>
+    /// <param name="prefix">What the variables' names begin with. Default <c>M3_OAUTH2_</c>.</param>
+    /// <exception cref="OptionsValidationException">A value cannot be understood; the message names the variable and the value.</exception>
+    public static M3AuthOptions FromEnvironment(string prefix = DefaultPrefix)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        var options = new M3AuthOptions();
+        options.ReadFromEnvironment(prefix);
+        return options;
+    }
+
+    /// <summary>Reads the settings from a configuration, under the same flat names as the environment variables.</summary>
+    /// <param name="configuration">The application's configuration. A token is looked for in it, too, and follows its reload.</param>
+    /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
+    /// <exception cref="OptionsValidationException">A value cannot be understood; the message names the setting and the value.</exception>
+    public static M3AuthOptions FromConfiguration(IConfiguration configuration, string prefix = DefaultPrefix)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        ArgumentNullException.ThrowIfNull(prefix);
+        var options = new M3AuthOptions();
+        options.ReadFrom(configuration, prefix);
+        return options;
+    }
+
+    internal void ReadFromEnvironment(string prefix) =>
+        SettingsReader.Read(new ConfigurationBuilder().AddEnvironmentVariables().Build(), prefix, this);
+
+    internal void ReadFrom(IConfiguration configuration, string prefix)
+    {
+        Configuration = configuration;
+        SettingsReader.Read(configuration, prefix, this);
+    }
+
+    /// <summary>A copy that nobody else holds.</summary>
+    internal M3AuthOptions Copy()
+    {
+        var copy = (M3AuthOptions)MemberwiseClone();
+        copy.RequiredScopes = new HashSet<string>(RequiredScopes, StringComparer.Ordinal);
+        copy.AllowedOrigins = [.. AllowedOrigins];
+        return copy;
+    }
+}

@@ -1,0 +1,77 @@
+using M3.Client.Auth;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Adds M3's authentication to clients of <c>IHttpClientFactory</c>.</summary>
+public static class M3AuthHttpClientBuilderExtensions
+{
+    /// <summary>
+    /// Makes this client's calls carry a validated M3 token. The settings come from the application's configuration (the same flat
+    /// names as M3's environment variables), then from <paramref name="configure"/>; they are validated when the host starts and fixed
+    /// from then on.
+    /// </summary>
+    /// <param name="builder">The client, which must have a name.</param>
+    /// <param name="configure">Changes the settings last.</param>
+    /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
+    /// <returns>The same builder.</returns>
+    /// <exception cref="InvalidOperationException">The client has no name (<c>ConfigureHttpClientDefaults</c>), or has M3's authentication already.</exception>
+    /// <remarks>The client's <see cref="IM3TokenProvider"/> is also a service, keyed by the client's name.</remarks>
+    public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<M3AuthOptions>? configure = null,
+        string prefix = M3AuthOptions.DefaultPrefix) =>
+        Add(builder, (_, options) => configure?.Invoke(options), prefix);
+
+    /// <inheritdoc cref="AddM3Auth(IHttpClientBuilder, Action{M3AuthOptions}?, string)" />
+    /// <param name="builder">The client, which must have a name.</param>
+    /// <param name="configure">Changes the settings last, with services from the container.</param>
+    /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
+    public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<IServiceProvider, M3AuthOptions> configure,
+        string prefix = M3AuthOptions.DefaultPrefix)
+    {
+        ArgumentNullException.ThrowIfNull(configure);
+        return Add(builder, configure, prefix);
+    }
+
+    private static IHttpClientBuilder Add(IHttpClientBuilder builder, Action<IServiceProvider, M3AuthOptions> configure, string prefix)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(prefix);
+        string name = builder.Name ?? throw new InvalidOperationException(
+            "AddM3Auth needs a client with a name: a token for every client of the application would reach others than M3. Use AddHttpClient(\"m3\").AddM3Auth().");
+
+        IServiceCollection services = builder.Services;
+        if (services.Any(service => service.ServiceType == typeof(M3AuthRegistration) && Equals(service.ServiceKey, name)))
+            throw new InvalidOperationException($"AddM3Auth was called twice for the client '{name}': each request would count twice against M3's rate limit.");
+
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<M3AuthOptions>, SettingsValidator>());
+        services.AddOptions<M3AuthOptions>(name)
+            .Configure<IServiceProvider>((options, provider) =>
+            {
+                if (provider.GetService<IConfiguration>() is { } configuration)
+                    options.ReadFrom(configuration, prefix);
+                else
+                    options.ReadFromEnvironment(prefix);
+                configure(provider, options);
+            })
+            .ValidateOnStart();
+
+        services.TryAddKeyedSingleton<IM3TokenProvider>(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
+        services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(
+            provider.GetRequiredKeyedService<IM3TokenProvider>(name), OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
+
+        // Whatever else the application shows of its headers, the factory's own log never shows this one.
+        services.PostConfigure<HttpClientFactoryOptions>(name, options =>
+        {
+            Func<string, bool> others = options.ShouldRedactHeaderValue;
+            options.ShouldRedactHeaderValue = header => header.Equals("Authorization", StringComparison.OrdinalIgnoreCase) || others(header);
+        });
+
+        return builder.AddHttpMessageHandler(provider => new M3AuthHandler(provider.GetRequiredKeyedService<M3AuthRegistration>(name)));
+    }
+
+    private static M3AuthOptions OptionsOf(IServiceProvider provider, string name) => provider.GetRequiredService<IOptionsMonitor<M3AuthOptions>>().Get(name);
+}

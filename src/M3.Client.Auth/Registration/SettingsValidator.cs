@@ -1,0 +1,101 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using Microsoft.Extensions.Options;
+
+namespace M3.Client.Auth;
+
+/// <summary>What must be true of the settings before anything is built on them. Every failure is told at once, under the setting's name.</summary>
+internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
+{
+    private const int MostRequests = 1_000_000;
+    private static readonly TimeSpan LongestTtl = TimeSpan.FromDays(365);
+    private static readonly TimeSpan LongestWindow = TimeSpan.FromDays(30);
+
+    public ValidateOptionsResult Validate(string? name, M3AuthOptions options)
+    {
+        List<string> failures = [.. FindInIssuance(options), .. FindInSending(options)];
+        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+
+    /// <summary>A validated copy for a token provider: everything counts.</summary>
+    /// <exception cref="OptionsValidationException">The settings are wrong.</exception>
+    public static M3AuthOptions CopyForProvider(M3AuthOptions options)
+    {
+        M3AuthOptions copy = options.Copy();
+        return ThrowIfAny([.. FindInIssuance(copy), .. FindInSending(copy)], copy);
+    }
+
+    /// <summary>A validated copy for a handler whose tokens come from elsewhere: who issues them is not its business.</summary>
+    /// <exception cref="OptionsValidationException">The settings are wrong.</exception>
+    public static M3AuthOptions CopyForSending(M3AuthOptions options)
+    {
+        M3AuthOptions copy = options.Copy();
+        return ThrowIfAny([.. FindInSending(copy)], copy);
+    }
+
+    private static M3AuthOptions ThrowIfAny(List<string> failures, M3AuthOptions options) => failures.Count == 0
+        ? options
+        : throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), failures);
+
+    private static IEnumerable<string> FindInIssuance(M3AuthOptions options)
+    {
+        if (!options.Enabled)
+            yield break;
+
+        string prefix = options.Prefix;
+        if (string.IsNullOrWhiteSpace(options.IssuerUrl))
+            yield return $"{prefix}ISSUER_URL is required when OAuth2 is enabled";
+        else if (!IsIssuer(options.IssuerUrl, out Uri? issuer))
+            yield return $"{prefix}ISSUER_URL must be an absolute URL without white space, query or fragment, but is {Printable.Quote(options.IssuerUrl)}";
+        else if (options.JwksUrl is null && !Backchannel.MayReach(issuer))
+            yield return $"{prefix}ISSUER_URL must use https (http only on loopback), but is {Printable.Quote(options.IssuerUrl)}";
+
+        if (string.IsNullOrWhiteSpace(options.Audience))
+            yield return $"{prefix}AUDIENCE is required when OAuth2 is enabled";
+
+        if (options.RequiredScopes.FirstOrDefault(scope => string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace)) is { } odd)
+            yield return $"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(odd)}";
+
+        if (options.JwksUrl is { } jwks && (!jwks.IsAbsoluteUri || !Backchannel.MayReach(jwks)))
+            yield return $"{prefix}JWKS_URL must use https (http only on loopback), but is {Printable.Quote(jwks.OriginalString)}";
+
+        if (FindInDuration(prefix + "JWKS_CACHE_TTL", options.JwksCacheTtl, LongestTtl) is { } ttl)
+            yield return ttl;
+    }
+
+    private static IEnumerable<string> FindInSending(M3AuthOptions options)
+    {
+        if (!options.Enabled)
+            yield break;
+
+        string prefix = options.Prefix;
+        if (options.RateLimitRequests is < 1 or > MostRequests)
+        {
+            yield return $"{prefix}RATE_LIMIT_REQUESTS must be from 1 to {MostRequests}, but is {options.RateLimitRequests} "
+                + $"(to have no limit set {prefix}RATE_LIMIT_ENABLED=false)";
+        }
+
+        if (FindInDuration(prefix + "RATE_LIMIT_WINDOW", options.RateLimitWindow, LongestWindow) is { } window)
+            yield return window;
+
+        if (!Enum.IsDefined(options.RateLimitMode))
+            yield return $"{nameof(M3AuthOptions.RateLimitMode)} must be Reject or Wait, but is {(int)options.RateLimitMode}";
+
+        foreach (Uri origin in options.AllowedOrigins)
+        {
+            if (origin is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
+                yield return $"{prefix}ALLOWED_ORIGINS must be absolute http or https URLs, but one is {Printable.Quote(origin.OriginalString)}";
+        }
+
+        if (options.TimeProvider is null)
+            yield return $"{nameof(M3AuthOptions.TimeProvider)} must not be null";
+    }
+
+    private static string? FindInDuration(string name, TimeSpan value, TimeSpan longest) => value > TimeSpan.Zero && value <= longest
+        ? null
+        : string.Create(CultureInfo.InvariantCulture, $"{name} must be more than 0 and at most {longest.TotalSeconds:0} seconds, but is {value.TotalSeconds:0.###}");
+
+    private static bool IsIssuer(string text, [NotNullWhen(true)] out Uri? issuer) =>
+        Uri.TryCreate(text, UriKind.Absolute, out issuer) && issuer.Scheme is "http" or "https"
+        && issuer.Query.Length == 0 && issuer.Fragment.Length == 0 && !text.Any(char.IsWhiteSpace);
+}

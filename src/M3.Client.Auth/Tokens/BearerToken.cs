@@ -1,0 +1,125 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text;
+using System.Text.Json;
+using Microsoft.IdentityModel.JsonWebTokens;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// A raw token made into what can be a JWT (RFC 7519, section 7.2), strictly: what two parsers could read in two ways is refused.
+/// Nothing in it is to be believed before the signature is checked.
+/// </summary>
+internal sealed class BearerToken
+{
+    private const int MaxLength = 64 * 1024;
+    private const string Scheme = "Bearer";
+
+    /// <summary>RFC 4648, section 5, without padding; the library's decoder forgives more.</summary>
+    internal static readonly SearchValues<char> Base64UrlCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+
+    private BearerToken(string value, byte[] signingInput, byte[] signature, JsonElement header, JsonElement payload)
+    {
+        Value = value;
+        SigningInput = signingInput;
+        Signature = signature;
+        Payload = payload;
+        Algorithm = StrictJson.ReadString(header, JwtHeaderParameterNames.Alg);
+        KeyId = StrictJson.ReadString(header, JwtHeaderParameterNames.Kid);
+        HasCriticalExtensions = header.TryGetProperty("crit", out _);
+        HasUnencodedPayload = header.TryGetProperty("b64", out JsonElement b64) && b64.ValueKind != JsonValueKind.True;
+    }
+
+    /// <summary>The token as it goes behind <c>Bearer </c>.</summary>
+    public string Value { get; }
+
+    /// <summary>What the signature is over: the first two parts and the dot between (RFC 7515, section 5.2).</summary>
+    public byte[] SigningInput { get; }
+
+    public byte[] Signature { get; }
+
+    public JsonElement Payload { get; }
+
+    /// <summary><c>alg</c>; null when it is missing or no string.</summary>
+    public string? Algorithm { get; }
+
+    /// <summary><c>kid</c>; null when it is missing or no string.</summary>
+    public string? KeyId { get; }
+
+    /// <summary>Whether <c>crit</c> asks for extensions to be understood (RFC 7515, section 4.1.11). None is.</summary>
+    public bool HasCriticalExtensions { get; }
+
+    /// <summary>Whether <c>b64</c> says that the payload is not base64url (RFC 7797).</summary>
+    public bool HasUnencodedPayload { get; }
+
+    /// <summary>Trims, strips one <c>Bearer</c> with its white space, and refuses what cannot be a JWT.</summary>
+    /// <exception cref="MissingTokenException">There is nothing but white space.</exception>
+    /// <exception cref="InvalidTokenFormatException">It cannot be a JWT.</exception>
+    public static BearerToken Parse(string? raw)
+    {
+        ReadOnlySpan<char> text = WithoutScheme(raw.AsSpan().Trim());
+        if (text.IsEmpty)
+            throw new MissingTokenException();
+        if (text.Length > MaxLength)
+            throw new InvalidTokenFormatException($"it is longer than {MaxLength} characters");
+
+        int first = text.IndexOf('.');
+        int second = first < 0 ? -1 : first + 1 + text[(first + 1)..].IndexOf('.');
+        if (first < 0 || second <= first || text[(second + 1)..].Contains('.'))
+            throw NotThreeParts(text);
+
+        byte[] header = Decode(text[..first], "header");
+        byte[] payload = Decode(text[(first + 1)..second], "payload");
+        byte[] signature = Decode(text[(second + 1)..], "signature");
+        byte[] signingInput = Encoding.ASCII.GetBytes(text[..second].ToString());
+
+        return new BearerToken(text.Length == raw!.Length ? raw : text.ToString(), signingInput, signature,
+            StrictJson.TryParseObject(header) ?? throw new InvalidTokenFormatException("its header is not a JSON object"),
+            StrictJson.TryParseObject(payload) ?? throw new InvalidTokenFormatException("its payload is not a JSON object"));
+    }
+
+    private static ReadOnlySpan<char> WithoutScheme(ReadOnlySpan<char> text)
+    {
+        if (!text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+            return text;
+        ReadOnlySpan<char> rest = text[Scheme.Length..];
+        return rest.IsEmpty || char.IsWhiteSpace(rest[0]) ? rest.TrimStart() : text;
+    }
+
+    private static InvalidTokenFormatException NotThreeParts(ReadOnlySpan<char> text)
+    {
+        if (text.ContainsAny(" \t\r\n"))
+            return new InvalidTokenFormatException("it has white space inside");
+        int parts = text.Count('.') + 1;
+        return new InvalidTokenFormatException(parts switch
+        {
+            1 => "it has no dots, so it is an opaque token or no token at all, not a JWT",
+            5 => "it has five parts: it is encrypted (JWE), and only signed tokens can be checked",
+            _ => $"it has {parts} parts, and a JWT has three",
+        });
+    }
+
+    private static byte[] Decode(ReadOnlySpan<char> part, string name)
+    {
+        if (part.ContainsAnyExcept(Base64UrlCharacters))
+            throw new InvalidTokenFormatException(part.ContainsAny(" \t\r\n") ? $"its {name} has white space inside" : $"its {name} is not base64url");
+
+        byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(part.Length)];
+        if (Base64Url.DecodeFromChars(part, bytes, out int consumed, out int written) != OperationStatus.Done || consumed != part.Length
+            || !IsCanonical(part))
+        {
+            throw new InvalidTokenFormatException($"its {name} is not base64url");
+        }
+
+        return written == bytes.Length ? bytes : bytes[..written];
+    }
+
+    // The last character of a part can carry bits that decode to nothing; set, they would be a second spelling of the same token.
+    private static bool IsCanonical(ReadOnlySpan<char> part) => (part.Length % 4) switch
+    {
+        2 => "AQgw".Contains(part[^1], StringComparison.Ordinal),
+        3 => "AEIMQUYcgkosw048".Contains(part[^1], StringComparison.Ordinal),
+        _ => true,
+    };
+}

@@ -1,0 +1,51 @@
+using System.Text;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// A mounted secret. Its content is read each time, not its time stamp: orchestrators swap a link to a directory, which leaves the
+/// file's own dates as they were.
+/// </summary>
+internal sealed class FileTokenSource(string path) : INamedTokenSource
+{
+    private const int MaxBytes = 128 * 1024;
+
+    private bool _hadToken;
+    private bool _modeChecked;
+
+    public string Name => $"the file {Printable.Text(path)}";
+
+    public TimeSpan? PollInterval => TimeSpan.FromSeconds(1);
+
+    public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    {
+        string text;
+        try
+        {
+            text = ReadText(context.Log);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new TokenRequestFailedException($"{Name} cannot be read ({e.GetType().Name})", isTransient: true, e);
+        }
+
+        // Whoever writes a file in place empties it first.
+        if (string.IsNullOrWhiteSpace(text) && _hadToken)
+            throw new TokenRequestFailedException($"{Name} is empty now", isTransient: true);
+        _hadToken |= !string.IsNullOrWhiteSpace(text);
+        return new(text);
+    }
+
+    private string ReadText(Log log)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        if (!_modeChecked && !OperatingSystem.IsWindows() && File.GetUnixFileMode(file.SafeFileHandle).HasFlag(UnixFileMode.OtherRead))
+            log.TokenFileIsOpen(path);
+        _modeChecked = true;
+
+        byte[] bytes = new byte[MaxBytes];
+        int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        using var reader = new StreamReader(new MemoryStream(bytes, 0, length), Encoding.UTF8);
+        return reader.ReadToEnd();
+    }
+}

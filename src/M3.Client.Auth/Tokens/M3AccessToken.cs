@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using System.Runtime.Serialization;
+using System.Text.Json.Serialization;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// A validated access token and what it says. <see cref="Value"/> is the secret: it is not shown by <see cref="ToString"/>, in a
+/// debugger, by a logger or by a JSON serializer.
+/// </summary>
+[DebuggerDisplay("{ToString(),nq}")]
+public sealed class M3AccessToken
+{
+    /// <summary>Makes a token without validating it, for a provider of your own and for tests.</summary>
+    /// <param name="value">The token as it goes behind <c>Bearer </c>.</param>
+    /// <param name="expiresAt">When it expires; null: never.</param>
+    /// <param name="issuer"><c>iss</c>.</param>
+    /// <param name="subject"><c>sub</c>; M3 counts its rate limit by it.</param>
+    /// <param name="audiences"><c>aud</c>.</param>
+    /// <param name="scopes">The union of <c>scope</c> and <c>scp</c>.</param>
+    /// <param name="issuedAt"><c>iat</c>.</param>
+    /// <param name="keyId">The header's <c>kid</c>.</param>
+    /// <param name="algorithm">The header's <c>alg</c>.</param>
+    /// <exception cref="ArgumentException"><paramref name="value"/> is not one word of visible ASCII, and could not stand in a header.</exception>
+    public M3AccessToken(string value, DateTimeOffset? expiresAt = null, string? issuer = null, string? subject = null,
+        IEnumerable<string>? audiences = null, IEnumerable<string>? scopes = null, DateTimeOffset? issuedAt = null,
+        string? keyId = null, string? algorithm = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(value);
+        if (value.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            throw new ArgumentException("A token is one word of visible ASCII characters.", nameof(value));
+
+        Value = value;
+        ExpiresAt = expiresAt ?? DateTimeOffset.MaxValue;
+        Issuer = issuer;
+        Subject = subject;
+        Audiences = [.. audiences ?? []];
+        Scopes = [.. scopes ?? []];
+        IssuedAt = issuedAt;
+        KeyId = keyId;
+        Algorithm = algorithm;
+        Header = new AttachedHeader(value);
+    }
+
+    /// <summary>The token as it goes behind <c>Bearer </c>: a secret.</summary>
+    [JsonIgnore]
+    [IgnoreDataMember]
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public string Value { get; }
+
+    /// <summary><c>iss</c>.</summary>
+    public string? Issuer { get; }
+
+    /// <summary><c>sub</c>.</summary>
+    public string? Subject { get; }
+
+    /// <summary><c>aud</c>, a single one or several.</summary>
+    public IReadOnlyList<string> Audiences { get; }
+
+    /// <summary>The union of <c>scope</c> and <c>scp</c>.</summary>
+    public IReadOnlyList<string> Scopes { get; }
+
+    /// <summary><c>iat</c>, when the token says it.</summary>
+    public DateTimeOffset? IssuedAt { get; }
+
+    /// <summary><c>exp</c>; <see cref="DateTimeOffset.MaxValue"/> when it never expires.</summary>
+    public DateTimeOffset ExpiresAt { get; }
+
+    /// <summary>The header's <c>kid</c>.</summary>
+    public string? KeyId { get; }
+
+    /// <summary>The header's <c>alg</c>.</summary>
+    public string? Algorithm { get; }
+
+    /// <summary>The finished header, made once.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    internal AuthenticationHeaderValue Header { get; }
+
+    /// <summary>Whose token it is and how long it lasts; never the token.</summary>
+    public override string ToString() =>
+        $"M3AccessToken {{ Subject = {Printable.Quote(Subject)}, Issuer = {Printable.Quote(Issuer)}, ExpiresAt = {ExpiresAt:u} }}";
+}

@@ -1,0 +1,47 @@
+namespace M3.Client.Auth;
+
+/// <summary>What a token source may want to know.</summary>
+public sealed class TokenSourceContext
+{
+    private readonly M3AuthOptions _options;
+
+    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, Log log, M3AccessToken? rejected, string? held)
+    {
+        _options = options;
+        Backchannel = backchannel.Invoker;
+        Metadata = metadata;
+        Log = log;
+        Rejected = rejected;
+        Held = held;
+    }
+
+    /// <summary>The token that M3 refused, so that a cached copy of it is not returned again; null for an ordinary read.</summary>
+    public M3AccessToken? Rejected { get; }
+
+    /// <summary>Sends to the issuer: the way that keys are fetched, with its timeouts. Not to be disposed.</summary>
+    public HttpMessageInvoker Backchannel { get; }
+
+    /// <summary>The configured issuer.</summary>
+    public string? IssuerUrl => _options.IssuerUrl;
+
+    /// <summary>The audience that the token must be for.</summary>
+    public string? Audience => _options.Audience;
+
+    /// <summary>The scopes that the token must have.</summary>
+    public IReadOnlyCollection<string> RequiredScopes => (IReadOnlyCollection<string>)_options.RequiredScopes;
+
+    /// <summary>The clock to go by.</summary>
+    public TimeProvider TimeProvider => _options.TimeProvider;
+
+    internal IssuerMetadata Metadata { get; }
+
+    internal Log Log { get; }
+
+    /// <summary>The raw token in use while it needs no successor, and this is just a look for news.</summary>
+    internal string? Held { get; }
+
+    /// <summary>Which source of a chain answered; null: nobody.</summary>
+    internal ITokenSource? Answering { get; private set; }
+
+    internal void Answer(ITokenSource source) => Answering = source;
+}

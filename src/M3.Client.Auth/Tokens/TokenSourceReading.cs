@@ -1,0 +1,32 @@
+namespace M3.Client.Auth;
+
+/// <summary>How this library reads any source.</summary>
+internal static class TokenSourceReading
+{
+    /// <summary>
+    /// A polled source answers from memory or a small file, and is read here and now, so that its news counts for this very call.
+    /// Any other may take its time, and does so neither on the caller's thread nor in its context.
+    /// </summary>
+    /// <exception cref="M3AuthException">The source failed; whatever it threw, no token is in it.</exception>
+    public static async ValueTask<string?> ReadWithoutCallerAsync(this ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (source.PollInterval is not null)
+                return await source.ReadAsync(context, cancellationToken).ConfigureAwait(false);
+
+            string? raw = null;
+            await Detached.Run(async () => raw = await source.ReadAsync(context, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            return raw;
+        }
+        catch (Exception e) when (e is not M3AuthException && !(e is OperationCanceledException && cancellationToken.IsCancellationRequested))
+        {
+            bool isTransient = e is HttpRequestException or IOException or OperationCanceledException;
+            // A delegate's failure may quote the token that it had at hand.
+            throw new TokenRequestFailedException($"{NameOf(source)} threw {e.GetType().Name}", isTransient, Printable.MayHoldToken(e.ToString()) ? null : e);
+        }
+    }
+
+    // A source of the user's is named by its type: its ToString() may hold anything.
+    public static string NameOf(ITokenSource source) => (source as INamedTokenSource)?.Name ?? source.GetType().Name;
+}

@@ -1,0 +1,89 @@
+using Microsoft.Extensions.Configuration;
+
+namespace M3.Client.Auth;
+
+/// <summary>The ways to supply a token. Whatever they return goes through the same normalising and validation.</summary>
+public static class TokenSources
+{
+    /// <summary>An environment variable of this process, read live, at most once a second.</summary>
+    /// <param name="name">Its name. Default <c>M3_OAUTH2_TOKEN</c>.</param>
+    public static ITokenSource FromEnvironment(string name = M3AuthOptions.DefaultPrefix + "TOKEN")
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        return new EnvironmentTokenSource(name);
+    }
+
+    /// <summary>
+    /// A file that holds nothing but the token, as Docker and Kubernetes mount secrets. Read again when it changes; replacing it by a
+    /// rename is safe. While it is empty or gone, a token read before serves until it expires.
+    /// </summary>
+    /// <param name="path">Its path. Other users should not be able to read it; a warning is logged if they are.</param>
+    public static ITokenSource FromFile(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        return new FileTokenSource(path);
+    }
+
+    /// <summary>A setting of any configuration (user secrets, a key vault, a JSON file), following its reload.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="key">The setting's key. Default <c>M3_OAUTH2_TOKEN</c>.</param>
+    public static ITokenSource FromConfiguration(IConfiguration configuration, string key = M3AuthOptions.DefaultPrefix + "TOKEN")
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        ArgumentException.ThrowIfNullOrWhiteSpace(key);
+        return new ConfigurationTokenSource(configuration, key, skipEnvironment: false);
+    }
+
+    /// <summary>This one token, for as long as it lasts.</summary>
+    /// <param name="token">The token, with or without <c>Bearer </c> in front.</param>
+    public static ITokenSource FromValue(string? token) => new DelegateTokenSource("the given value", _ => new(token));
+
+    /// <summary>
+    /// Whatever a delegate returns: MSAL, Azure Identity, a vault. It is called near the token's expiry and after M3 refused it, one
+    /// call at a time.
+    /// </summary>
+    /// <param name="read">Returns the token, or null when there is none.</param>
+    public static ITokenSource From(Func<CancellationToken, ValueTask<string?>> read)
+    {
+        ArgumentNullException.ThrowIfNull(read);
+        return new DelegateTokenSource("the delegate", read);
+    }
+
+    /// <summary>
+    /// Client credentials (RFC 6749, section 4.4) against the issuer's discovered token endpoint, asking for the required scopes
+    /// and the audience.
+    /// </summary>
+    /// <param name="clientId">The client's id.</param>
+    /// <param name="clientSecret">The client's secret (RFC 6749, section 2.3.1).</param>
+    /// <param name="parameters">Further parameters that the provider needs, such as <c>resource</c>; they replace those of the same name.</param>
+    public static ITokenSource ClientCredentials(string clientId, string clientSecret, IReadOnlyDictionary<string, string>? parameters = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientSecret);
+        return new ClientCredentialsTokenSource(clientId, () => clientSecret, parameters);
+    }
+
+    /// <summary>The first source that has a token, asked in order each time.</summary>
+    /// <param name="sources">The sources.</param>
+    public static ITokenSource FirstOf(params IEnumerable<ITokenSource> sources)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
+        return new FirstOfTokenSource([.. sources]);
+    }
+
+    /// <summary>What a registration uses when it names no source.</summary>
+    internal static ITokenSource Default(M3AuthOptions options)
+    {
+        List<ITokenSource> chain = [FromEnvironment(options.Prefix + "TOKEN")];
+        if (options.TokenFile is { } path)
+            chain.Add(FromFile(path));
+        // The configuration's copy of the environment is as old as the process; the variable itself comes first, live.
+        if (options.Configuration is { } configuration)
+            chain.Add(new ConfigurationTokenSource(configuration, options.Prefix + "TOKEN", skipEnvironment: true));
+        if (options.ClientId is { } id && options.ClientSecret is { } secret)
+            chain.Add(ClientCredentials(id, secret));
+        else if (options.ClientId is { } clientId && options.ClientSecretFile is { } file)
+            chain.Add(new ClientCredentialsTokenSource(clientId, () => File.ReadAllText(file).Trim(), null));
+        return chain.Count == 1 ? chain[0] : new FirstOfTokenSource(chain);
+    }
+}

@@ -1,0 +1,57 @@
+using System.Text.Json;
+using Microsoft.IdentityModel.JsonWebTokens;
+
+namespace M3.Client.Auth;
+
+/// <summary>The claims that M3's rules speak of, read once.</summary>
+internal sealed class TokenClaims
+{
+    private static readonly char[] ScopeSeparators = [' ', ',', '\t', '\r', '\n'];
+
+    public TokenClaims(JsonElement payload)
+    {
+        Issuer = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Iss);
+        Subject = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Sub);
+        Audiences = ReadAudiences(payload);
+        Scopes = [.. ReadScopes(payload, "scope").Union(ReadScopes(payload, "scp"), StringComparer.Ordinal)];
+        Expires = NumericDate.Read(payload, JwtRegisteredClaimNames.Exp);
+        NotBefore = NumericDate.Read(payload, JwtRegisteredClaimNames.Nbf);
+        IssuedAt = NumericDate.Read(payload, JwtRegisteredClaimNames.Iat);
+    }
+
+    public string? Issuer { get; }
+
+    public string? Subject { get; }
+
+    /// <summary>Null when <c>aud</c> is missing or anything but a string or an array of strings.</summary>
+    public string[]? Audiences { get; }
+
+    public string[] Scopes { get; }
+
+    public NumericDate Expires { get; }
+
+    public NumericDate NotBefore { get; }
+
+    public NumericDate IssuedAt { get; }
+
+    private static string[]? ReadAudiences(JsonElement payload)
+    {
+        if (!payload.TryGetProperty(JwtRegisteredClaimNames.Aud, out JsonElement claim))
+            return null;
+        if (claim.ValueKind != JsonValueKind.Array)
+            return StrictJson.ReadString(claim) is { } only ? [only] : null;
+
+        string[] all = [.. claim.EnumerateArray().Select(StrictJson.ReadString).OfType<string>()];
+        return all.Length == claim.GetArrayLength() ? all : null;
+    }
+
+    // Four shapes are in use: RFC 8693's string with spaces, Entra's "scp" string, Okta's "scp" array, and commas.
+    private static IEnumerable<string> ReadScopes(JsonElement payload, string name)
+    {
+        if (!payload.TryGetProperty(name, out JsonElement claim))
+            return [];
+        return claim.ValueKind == JsonValueKind.Array
+            ? claim.EnumerateArray().Select(StrictJson.ReadString).OfType<string>()
+            : StrictJson.ReadString(claim)?.Split(ScopeSeparators, StringSplitOptions.RemoveEmptyEntries) ?? [];
+    }
+}

@@ -1,0 +1,115 @@
+using Microsoft.IdentityModel.Tokens;
+
+namespace M3.Client.Auth;
+
+/// <summary>
+/// M3's documented rules, in their order: signature, exp, nbf and iat, iss, aud, scopes. The signature comes first, so that no error
+/// tells what an unsigned token claims.
+/// </summary>
+internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks)
+{
+    // M3's clock decides, not ours: exp has no leeway, as there; a clock that is a little behind must not refuse a token just issued.
+    private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(60);
+
+    /// <exception cref="M3AuthException">A rule is broken; the type says which.</exception>
+    public async ValueTask<ValidatedToken> ValidateAsync(BearerToken token, CancellationToken cancellationToken)
+    {
+        CheckHeader(token);
+        KeySet? keys = options.ValidateSignature ? await VerifyAsync(token, cancellationToken).ConfigureAwait(false) : null;
+
+        var claims = new TokenClaims(token.Payload);
+        CheckLifetime(claims);
+        CheckIssuer(claims);
+        CheckAudience(claims);
+        CheckScopes(claims);
+
+        return new ValidatedToken(keys, new M3AccessToken(token.Value, claims.Expires.Value, claims.Issuer, claims.Subject,
+            claims.Audiences, claims.Scopes, claims.IssuedAt.Value, token.KeyId, token.Algorithm));
+    }
+
+    private static void CheckHeader(BearerToken token)
+    {
+        // An allow list, never what the token asks for (RFC 8725, section 3.1).
+        if (token.Algorithm is not (SecurityAlgorithms.RsaSha256 or SecurityAlgorithms.EcdsaSha256))
+            throw new InvalidTokenSignatureException($"the algorithm must be RS256 or ES256, but is {Printable.Quote(token.Algorithm)}");
+        if (token.HasCriticalExtensions)
+            throw new InvalidTokenSignatureException("its header names critical extensions (crit), and none is understood");
+        if (token.HasUnencodedPayload)
+            throw new InvalidTokenSignatureException("its header says that the payload is not base64url (b64)");
+        if (token.KeyId is null)
+            throw new InvalidTokenSignatureException("its header names no key (kid)");
+    }
+
+    private async ValueTask<KeySet> VerifyAsync(BearerToken token, CancellationToken cancellationToken)
+    {
+        if (token.Signature.Length == 0)
+            throw new InvalidTokenSignatureException("it is not signed");
+
+        KeySet keys = await jwks.GetAsync(cancellationToken).ConfigureAwait(false);
+        Verification result = keys.Verify(token);
+        if (result == Verification.Valid)
+            return keys;
+
+        // The key may be newer than the set, or its kid in use again: one look at the issuer, within this call.
+        KeySet newer = await jwks.RefetchAsync(keys, result.Describe(token), cancellationToken).ConfigureAwait(false);
+        result = newer.Verify(token);
+        return result == Verification.Valid ? newer : throw new InvalidTokenSignatureException(result.Describe(token));
+    }
+
+    private void CheckLifetime(TokenClaims claims)
+    {
+        DateTimeOffset now = options.TimeProvider.GetUtcNow();
+        if (options.ValidateLifetime)
+        {
+            if (claims.Expires.Value is not { } expires)
+                throw new TokenExpiredException(claims.Expires.IsPresent ? "its exp is not a date in seconds" : "it has no exp");
+            if (now >= expires)
+                throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago");
+        }
+
+        CheckNotInFuture(claims.NotBefore, "nbf", now);
+        CheckNotInFuture(claims.IssuedAt, "iat", now);
+    }
+
+    private static void CheckNotInFuture(NumericDate claim, string name, DateTimeOffset now)
+    {
+        if (!claim.IsPresent)
+            return;
+        if (claim.Value is not { } date)
+            throw new TokenNotYetValidException($"its {name} is not a date in seconds");
+        if (date > now + Leeway)
+            throw new TokenNotYetValidException($"its {name} is {date:u}, {Duration.Describe(date - now)} from now by this machine's clock");
+    }
+
+    private void CheckIssuer(TokenClaims claims)
+    {
+        if (!options.ValidateIssuer || string.Equals(claims.Issuer, options.IssuerUrl, StringComparison.Ordinal))
+            return;
+
+        string detail = claims.Issuer is null
+            ? $"it has no iss, and {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}"
+            : $"{Printable.Quote(claims.Issuer)}, but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}";
+        if (claims.Issuer?.TrimEnd('/') == options.IssuerUrl?.TrimEnd('/'))
+            detail += " (they differ by a slash at the end only)";
+        throw new InvalidIssuerException(detail);
+    }
+
+    private void CheckAudience(TokenClaims claims)
+    {
+        if (!options.ValidateAudience || (claims.Audiences is not null && claims.Audiences.Contains(options.Audience, StringComparer.Ordinal)))
+            return;
+
+        throw new InvalidAudienceException(claims.Audiences is null
+            ? $"it has no aud of one or several names, and {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}"
+            : $"'{Printable.List(claims.Audiences)}', but {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}");
+    }
+
+    private void CheckScopes(TokenClaims claims)
+    {
+        if (!options.RequiredScopes.IsSubsetOf(claims.Scopes))
+            throw new MissingScopesException(options.RequiredScopes, claims.Scopes);
+    }
+}
+
+/// <summary>A token that passed, and the keys it was checked against: null when signatures are not checked.</summary>
+internal sealed record ValidatedToken(KeySet? Keys, M3AccessToken Token);

@@ -105,7 +105,6 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _disposed.Cancel();
         _jwks.Dispose();
         _backchannel.Dispose();
-        (_options.TokenSource is null ? _source as IDisposable : null)?.Dispose();
     }
 
     /// <summary>The hot path: the cached token while nothing is due, else null.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Threading.RateLimiting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -65,7 +66,7 @@ public sealed class M3AuthHandler : DelegatingHandler
             return PrepareAndSendAsync(request, cancellationToken);
 
         Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
-        return sending.IsCompletedSuccessfully && !M3Answer.MayBeRefusal(sending.Result)
+        return sending.IsCompletedSuccessfully && !M3Answer.NeedsReading(sending.Result)
             ? sending
             : ReadAnswerAsync(request, target, token, sending, cancellationToken);
     }
@@ -80,13 +81,16 @@ public sealed class M3AuthHandler : DelegatingHandler
             return base.Send(request, cancellationToken);
 
         Uri? target = request.RequestUri;
+        RateLimitLease? lease = null;
         try
         {
-            M3AccessToken token = TryPrepare(request) ?? OnThreadPool(() => PrepareAsync(request, cancellationToken));
-            HttpResponseMessage response = base.Send(request, cancellationToken);
-            if (!M3Answer.MayBeRefusal(response))
-                return response;
+            M3AccessToken? token = TryPrepare(request);
+            if (token is null)
+                (token, lease) = OnThreadPool(() => PrepareAsync(request, cancellationToken));
 
+            HttpResponseMessage response = base.Send(request, cancellationToken);
+            if (!M3Answer.NeedsReading(response))
+                return response;
             if (MayRepeat(request, target, response) && OnThreadPool(() => TryRenewAsync(request, token, cancellationToken)) is { } renewed)
             {
                 response.Dispose();
@@ -100,6 +104,10 @@ public sealed class M3AuthHandler : DelegatingHandler
         {
             _registration.Log.Refused(e);
             throw;
+        }
+        finally
+        {
+            lease?.Dispose();
         }
     }
 
@@ -115,9 +123,10 @@ public sealed class M3AuthHandler : DelegatingHandler
     {
         Uri? target = request.RequestUri;
         M3AccessToken token;
+        RateLimitLease? lease;
         try
         {
-            token = await PrepareAsync(request, cancellationToken).ConfigureAwait(false);
+            (token, lease) = await PrepareAsync(request, cancellationToken).ConfigureAwait(false);
         }
         catch (M3AuthException e)
         {
@@ -125,14 +134,15 @@ public sealed class M3AuthHandler : DelegatingHandler
             throw;
         }
 
-        return await ReadAnswerAsync(request, target, token, base.SendAsync(request, cancellationToken), cancellationToken).ConfigureAwait(false);
+        using (lease)
+            return await ReadAnswerAsync(request, target, token, base.SendAsync(request, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Uri? target, M3AccessToken token,
         Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
     {
         HttpResponseMessage response = await sending.ConfigureAwait(false);
-        if (!M3Answer.MayBeRefusal(response))
+        if (!M3Answer.NeedsReading(response))
             return response;
 
         try
@@ -179,7 +189,7 @@ public sealed class M3AuthHandler : DelegatingHandler
 
         if (IsCounted(request))
         {
-            if (_registration.Budget.Waits)
+            if (_registration.Budget.MayWait)
                 return null;
             _registration.Budget.Take(token.Subject, now);
         }
@@ -189,22 +199,13 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The same walk for a token that is not at hand, or a budget that makes its callers wait.
-    private async ValueTask<M3AccessToken> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async ValueTask<(M3AccessToken Token, RateLimitLease? Lease)> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        M3AccessToken token;
-        if (IsCounted(request) && _registration.Budget.Waits)
-        {
-            token = await _registration.Budget.TakeInTurnAsync(_registration.Tokens, cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
-            token = await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-            if (IsCounted(request))
-                _registration.Budget.Take(token.Subject, _registration.Now);
-        }
-
+        (M3AccessToken token, RateLimitLease? lease) = IsCounted(request)
+            ? await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false)
+            : (await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false), null);
         Attach(request, token);
-        return token;
+        return (token, lease);
     }
 
     private bool IsCounted(HttpRequestMessage request) => _registration.Options.RateLimitEnabled && RequestBudget.Counts(request);
@@ -242,14 +243,22 @@ public sealed class M3AuthHandler : DelegatingHandler
 
     private HttpResponseMessage Judge(Uri? target, M3AccessToken token, HttpResponseMessage response)
     {
+        if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.RetryAfter is { } retryAfter)
+            _registration.Budget.Pause(retryAfter);
+
         M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && WasRedirected(target, response)
             ? M3Answer.AfterRedirect(response, target)
             : M3Answer.ReadRefusal(response, token, _registration.Options.RequiredScopes);
-        if (error is null || !_registration.Options.ThrowOnRejection)
+        if (error is null)
             return response;
+        if (_registration.Options.ThrowOnRejection)
+        {
+            response.Dispose();
+            throw error;
+        }
 
-        response.Dispose();
-        throw error;
+        response.RequestMessage?.Options.Set(M3Answer.ErrorKey, (response, error));
+        return response;
     }
 
     private static bool WasRedirected(Uri? target, HttpResponseMessage response) =>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Serialization;
+using System.Threading.RateLimiting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 
@@ -52,6 +53,19 @@ public sealed class M3AuthOptions
 
     /// <summary>What happens to a request beyond the limit. Default <see cref="RateLimitMode.Reject"/>.</summary>
     public RateLimitMode RateLimitMode { get; set; }
+
+    /// <summary>
+    /// A limiter of your own beside M3's sliding log, for example by endpoint. Default null. It sees every request that M3 counts; its
+    /// lease is held until M3 has answered. Never disposed.
+    /// </summary>
+    [JsonIgnore]
+    public PartitionedRateLimiter<HttpRequestMessage>? RateLimiter { get; set; }
+
+    /// <summary>
+    /// With <see cref="RateLimitMode.Wait"/>: told how long the next request has to wait, each time one begins to. Default null.
+    /// </summary>
+    [JsonIgnore]
+    public IProgress<TimeSpan>? RateLimitProgress { get; set; }
 
     /// <summary>
     /// <c>M3_OAUTH2_DEBUG</c>. Default false. Detailed logging at Information: the source, the issuer, the key, the checks, the

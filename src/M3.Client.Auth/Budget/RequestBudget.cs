@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Net.Http.Headers;
+using System.Threading.RateLimiting;
 
 namespace M3.Client.Auth;
 
@@ -17,8 +19,10 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly string _limit = $"{options.RateLimitRequests.ToString(CultureInfo.InvariantCulture)} requests within {Duration.Describe(options.RateLimitWindow)}";
     private LastUsed? _last;
+    private long _pausedUntil;
 
-    public bool Waits => options.RateLimitMode == RateLimitMode.Wait;
+    /// <summary>Whether a request may have to wait for it, or hold something until M3 has answered.</summary>
+    public bool MayWait => options.RateLimitMode == RateLimitMode.Wait || options.RateLimiter is not null;
 
     /// <summary>Whether M3 counts this request: all but MCP's own housekeeping (MCP, "Streamable HTTP").</summary>
     public static bool Counts(HttpRequestMessage request)
@@ -46,11 +50,60 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
             throw new RateLimitExceededException(retryAfter, $"{_limit} are used up; the next may go in {Duration.Describe(retryAfter)}");
     }
 
-    /// <summary>Waits until the window has room, first come, first served, and counts a request in. Whoever is cancelled has taken nothing.</summary>
-    /// <param name="tokens">Where the token is looked up once more after each wait: it may have been renewed meanwhile.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
-    public async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
+    /// <summary>Counts a request in as soon as it may go, by the rules of the mode and of the application's own limiter.</summary>
+    /// <param name="request">For the application's limiter.</param>
+    /// <param name="tokens">Where the token is looked up, once more after each wait: it may have been renewed meanwhile.</param>
+    /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing.</param>
+    /// <returns>The token to send, and what to dispose when M3 has answered.</returns>
+    /// <exception cref="RateLimitExceededException">The request may not go, or not now.</exception>
+    public async ValueTask<(M3AccessToken Token, RateLimitLease? Lease)> TakeAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
+        RateLimitLease? lease = await AcquireLeaseAsync(request, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return (await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
+        }
+        catch
+        {
+            lease?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>M3 itself says to wait (RFC 9110, section 10.2.3): nothing goes before then.</summary>
+    public void Pause(RetryConditionHeaderValue retryAfter)
+    {
+        DateTimeOffset now = options.TimeProvider.GetUtcNow();
+        DateTimeOffset until = retryAfter.Date ?? now + (retryAfter.Delta ?? TimeSpan.Zero);
+        // A slip of the server's must not silence its client for longer than the window that it counts in.
+        long ticks = Math.Min(until.UtcTicks, (now + options.RateLimitWindow).UtcTicks);
+        if (ticks > Volatile.Read(ref _pausedUntil))
+            Volatile.Write(ref _pausedUntil, ticks);
+    }
+
+    /// <summary>The budget in words, for the log.</summary>
+    public string Describe(string? subject, long now) => options.RateLimitEnabled
+        ? $"{LogOf(subject, now).CountFree(now).ToString(CultureInfo.InvariantCulture)} of {_limit} left"
+        : "off";
+
+    private bool TryTake(string? subject, long now, out TimeSpan retryAfter)
+    {
+        long ticks = Volatile.Read(ref _pausedUntil) - now;
+        bool taken = ticks <= 0 && LogOf(subject, now).TryTake(now, out ticks);
+        retryAfter = new TimeSpan(ticks);
+        return taken;
+    }
+
+    private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
+    {
+        if (options.RateLimitMode != RateLimitMode.Wait)
+        {
+            M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            Take(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks);
+            return token;
+        }
+
+        // First come, first served: one waits for the window, the others for their turn.
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -61,6 +114,7 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
                     return token;
 
                 log.WaitingForBudget(retryAfter);
+                options.RateLimitProgress?.Report(retryAfter);
                 // Timers count whole milliseconds: rounded up, so that none wakes too early.
                 await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(retryAfter.TotalMilliseconds)), options.TimeProvider, cancellationToken).ConfigureAwait(false);
             }
@@ -71,16 +125,20 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
         }
     }
 
-    /// <summary>The budget in words, for the log.</summary>
-    public string Describe(string? subject, long now) => options.RateLimitEnabled
-        ? $"{LogOf(subject, now).CountFree(now).ToString(CultureInfo.InvariantCulture)} of {_limit} left"
-        : "off";
-
-    private bool TryTake(string? subject, long now, out TimeSpan retryAfter)
+    private async ValueTask<RateLimitLease?> AcquireLeaseAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        bool taken = LogOf(subject, now).TryTake(now, out long ticks);
-        retryAfter = new TimeSpan(ticks);
-        return taken;
+        if (options.RateLimiter is not { } limiter)
+            return null;
+
+        RateLimitLease lease = options.RateLimitMode == RateLimitMode.Wait
+            ? await limiter.AcquireAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false)
+            : limiter.AttemptAcquire(request);
+        if (lease.IsAcquired)
+            return lease;
+
+        TimeSpan? retryAfter = lease.TryGetMetadata(MetadataName.RetryAfter, out TimeSpan time) ? time : null;
+        lease.Dispose();
+        throw new RateLimitExceededException(retryAfter, "the application's own limiter refused the request");
     }
 
     private SlidingLog LogOf(string? subject, long now)

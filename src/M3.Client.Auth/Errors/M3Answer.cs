@@ -5,23 +5,29 @@ namespace M3.Client.Auth;
 /// <summary>Reads M3's refusals: a 401, and a 403 that says <c>insufficient_scope</c>. Any other answer is the caller's.</summary>
 internal static class M3Answer
 {
+    /// <summary>Where a response that is not to be thrown keeps its error.</summary>
+    public static readonly HttpRequestOptionsKey<(HttpResponseMessage Of, M3AuthException Error)> ErrorKey = new("M3.Client.Auth.Error");
+
     private const string InsufficientScope = "insufficient_scope";
 
     /// <summary>Cheap enough for every answer: whether a closer look is worth it.</summary>
-    public static bool MayBeRefusal(HttpResponseMessage response) =>
-        response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
+    public static bool NeedsReading(HttpResponseMessage response) =>
+        response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.TooManyRequests;
 
     /// <summary>The typed error for a refusal, or null when the answer is none.</summary>
-    public static M3AuthException? ReadRefusal(HttpResponseMessage response, M3AccessToken sent, IEnumerable<string> requiredScopes)
+    public static M3AuthException? ReadRefusal(HttpResponseMessage response, M3AccessToken? sent, IEnumerable<string> requiredScopes)
     {
+        HttpStatusCode status = response.StatusCode;
+        if (status is not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden))
+            return null;
+
         BearerChallenge? challenge = response.Headers.NonValidated.TryGetValues("WWW-Authenticate", out var lines)
             ? BearerChallenge.Find(lines)
             : null;
-        HttpStatusCode status = response.StatusCode;
 
         if (challenge?.Error == InsufficientScope)
         {
-            return new MissingScopesException(challenge.Scopes is { Count: > 0 } asked ? asked : requiredScopes, sent.Scopes, Describe(status, challenge))
+            return new MissingScopesException(challenge.Scopes is { Count: > 0 } asked ? asked : requiredScopes, sent?.Scopes, Describe(status, challenge))
             {
                 StatusCode = status,
                 Challenge = challenge,

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 
 namespace M3.Client.Auth;
@@ -38,6 +39,18 @@ public abstract class M3AuthException : Exception
 
     /// <summary>The Bearer challenge of M3's answer (RFC 6750, section 3), or null when there was none.</summary>
     public BearerChallenge? Challenge { get; internal init; }
+
+    /// <summary>
+    /// Recognises M3's refusal in the text of a tool's result, where M3 puts it: <c>Error: Missing OAuth2 access token</c> and the like,
+    /// with and without <c>Error:</c> and <c>OAuth2 authentication failed:</c>. Results that merely mention such words are left alone.
+    /// </summary>
+    /// <param name="text">The text of a tool's result.</param>
+    /// <param name="error">The error, not thrown; null when the text is none.</param>
+    public static bool TryParse(string? text, [NotNullWhen(true)] out M3AuthException? error)
+    {
+        error = ToolText.Read(text);
+        return error is not null;
+    }
 
     private static string Documented(M3AuthError error) => error switch
     {

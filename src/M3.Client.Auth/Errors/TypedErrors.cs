@@ -63,9 +63,9 @@ public sealed class InvalidAudienceException(string? detail = null, Exception? i
 /// <summary>The token lacks a scope that M3 requires (RFC 6750, section 3.1, <c>insufficient_scope</c>).</summary>
 /// <param name="required">Every scope that is required.</param>
 /// <param name="granted">The scopes of the token, or null when M3 did not say.</param>
-/// <param name="detail">What to show behind the documented message; null: the missing scopes.</param>
+/// <param name="detail">What else to say, behind the missing scopes.</param>
 public sealed class MissingScopesException(IEnumerable<string> required, IEnumerable<string>? granted, string? detail = null)
-    : M3AuthException(M3AuthError.MissingScopes, detail ?? Describe(required, granted),
+    : M3AuthException(M3AuthError.MissingScopes, Describe(required, granted, detail),
         "Ask your provider for a token with these scopes; the scopes M3 needs are in M3_OAUTH2_REQUIRED_SCOPES.", false, null)
 {
     /// <summary>Every scope that is required.</summary>
@@ -77,15 +77,16 @@ public sealed class MissingScopesException(IEnumerable<string> required, IEnumer
     /// <summary>The required scopes that were not granted; all of them when M3 did not say what was granted.</summary>
     public IReadOnlyCollection<string> Missing { get; } = [.. required.Except(granted ?? [])];
 
-    private static string? Describe(IEnumerable<string> required, IEnumerable<string>? granted)
+    private static string? Describe(IEnumerable<string> required, IEnumerable<string>? granted, string? detail)
     {
         string missing = Printable.List(required.Except(granted ?? []));
-        return (granted, missing) switch
+        if (missing.Length > 0 && granted is not null)
+            missing += granted.Any() ? $" (the token has {Printable.List(granted)})" : " (the token has none)";
+        return (missing, detail) switch
         {
-            (_, "") => null,
-            (null, _) => missing,
-            _ when granted.Any() => $"{missing} (the token has {Printable.List(granted)})",
-            _ => $"{missing} (the token has none)",
+            ("", _) => detail,
+            (_, null) => missing,
+            _ => $"{missing}; {detail}",
         };
     }
 }

@@ -19,14 +19,21 @@ internal sealed class Backchannel : IDisposable
 
     private readonly HttpMessageHandler? _ownHandler;
 
-    public Backchannel(HttpMessageHandler? handler)
+    private readonly TimeProvider _timeProvider;
+    private long _issuerAhead;
+
+    public Backchannel(HttpMessageHandler? handler, TimeProvider timeProvider)
     {
+        _timeProvider = timeProvider;
         _ownHandler = handler is null ? CreateHandler() : null;
         Invoker = new HttpMessageInvoker(handler ?? _ownHandler!, disposeHandler: false);
     }
 
     /// <summary>For token requests, which are written by a library.</summary>
     public HttpMessageInvoker Invoker { get; }
+
+    /// <summary>How far the issuer's clock (its last answer's <c>Date</c>, in whole seconds) is ahead of ours.</summary>
+    public TimeSpan IssuerAhead => new(Volatile.Read(ref _issuerAhead));
 
     public static bool MayReach(Uri url) => url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && url.IsLoopback);
 
@@ -73,7 +80,10 @@ internal sealed class Backchannel : IDisposable
         request.Headers.Accept.Add(new("application/json"));
         try
         {
-            return await Invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            HttpResponseMessage response = await Invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            if (response.Headers.Date is { } date)
+                Volatile.Write(ref _issuerAhead, (date - _timeProvider.GetUtcNow()).Ticks);
+            return response;
         }
         catch (HttpRequestException e)
         {

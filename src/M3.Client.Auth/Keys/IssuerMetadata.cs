@@ -69,9 +69,8 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         if (string.Equals(issuer, options.IssuerUrl, StringComparison.Ordinal))
             return;
 
-        string hint = issuer?.TrimEnd('/') == options.IssuerUrl?.TrimEnd('/') ? " (they differ by a slash at the end only)" : "";
         throw new BackchannelException($"the metadata at {Printable.Text(address.AbsoluteUri)} is of the issuer {Printable.Quote(issuer)}, "
-            + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{hint}") { IsRefusal = true };
+            + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{Hints.ForIssuer(issuer, options.IssuerUrl)}") { IsRefusal = true };
     }
 
     private static Uri? ReadEndpoint(JsonElement metadata, string name)

@@ -65,6 +65,22 @@ internal sealed class JwksCache : IDisposable
             : RefreshAsync(cancellationToken);
     }
 
+    public JwksStatus GetStatus()
+    {
+        lock (_gate)
+        {
+            DateTimeOffset now = Now;
+            DateTimeOffset? usableUntil = _snapshot?.FreshUntil + StaleLimit;
+            JwksState state = _snapshot is null ? JwksState.Empty
+                : now < _snapshot.FreshUntil ? JwksState.Fresh
+                : now < usableUntil ? JwksState.Stale
+                : JwksState.Expired;
+            return new JwksStatus(state, _snapshot?.FetchedAt, _snapshot?.FreshUntil, usableUntil,
+                now - _lastLook < Cooldown ? _lastLook + Cooldown : null,
+                _snapshot?.Keys.Describe() ?? [], _snapshot?.Keys.PassedOver ?? [], _lastFailure?.Message);
+        }
+    }
+
     /// <summary>Asks the issuer again because a token did not fit the keys; for one call at most once.</summary>
     /// <param name="seen">The keys that the token did not fit: if they are no longer in use, their successor is the answer.</param>
     /// <param name="misfit">What did not fit, for the error.</param>
@@ -208,6 +224,7 @@ internal sealed class JwksCache : IDisposable
         var snapshot = new Snapshot(
             // The same document again keeps the same object, and with it every verdict.
             _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys,
+            now,
             now + (_options.JwksCacheTtl * refreshFrom),
             now + _options.JwksCacheTtl);
         if (_failures > 0 && _snapshot is not null)
@@ -246,5 +263,5 @@ internal sealed class JwksCache : IDisposable
 
     private JwksUnavailableException Unavailable(string detail) => new(detail, _lastFailure);
 
-    private sealed record Snapshot(KeySet Keys, DateTimeOffset RefreshAt, DateTimeOffset FreshUntil);
+    private sealed record Snapshot(KeySet Keys, DateTimeOffset FetchedAt, DateTimeOffset RefreshAt, DateTimeOffset FreshUntil);
 }

@@ -27,6 +27,10 @@ internal sealed class KeySet
 
     public IEnumerable<string> KeyIds => _byId.Keys;
 
+    /// <summary>One line for each key that can.</summary>
+    public IReadOnlyList<string> Describe() =>
+        [.. _byId.Values.SelectMany(same => same).Select(key => $"{Printable.Text(key.KeyId)} ({key.Algorithm})")];
+
     /// <summary>Whether both came from the same document, so that a verdict on one holds for the other.</summary>
     public bool IsSameAs(KeySet other) => _fingerprint.AsSpan().SequenceEqual(other._fingerprint);
 

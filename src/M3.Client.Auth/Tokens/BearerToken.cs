@@ -89,8 +89,8 @@ internal sealed class BearerToken
 
     private static InvalidTokenFormatException NotThreeParts(ReadOnlySpan<char> text)
     {
-        if (text.ContainsAny(" \t\r\n"))
-            return new InvalidTokenFormatException("it has white space inside");
+        if (WhyOddCharacters(text) is { } why)
+            return new InvalidTokenFormatException(why);
         int parts = text.Count('.') + 1;
         return new InvalidTokenFormatException(parts switch
         {
@@ -100,10 +100,17 @@ internal sealed class BearerToken
         });
     }
 
+    // The usual accidents of copying.
+    private static string? WhyOddCharacters(ReadOnlySpan<char> text) =>
+        text.ContainsAny('\r', '\n') ? "it has a line break inside"
+        : text.ContainsAny(' ', '\t') ? "it has white space inside"
+        : text.ContainsAny('"', '\'') ? "it has quotation marks in it"
+        : null;
+
     private static byte[] Decode(ReadOnlySpan<char> part, string name)
     {
         if (part.ContainsAnyExcept(Base64UrlCharacters))
-            throw new InvalidTokenFormatException(part.ContainsAny(" \t\r\n") ? $"its {name} has white space inside" : $"its {name} is not base64url");
+            throw new InvalidTokenFormatException(WhyOddCharacters(part) ?? $"its {name} is not base64url");
 
         byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(part.Length)];
         if (Base64Url.DecodeFromChars(part, bytes, out int consumed, out int written) != OperationStatus.Done || consumed != part.Length

@@ -44,10 +44,10 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _log = new Log(_options, loggerFactory);
         _source = _options.TokenSource ?? TokenSources.Default(_options);
         _pollInterval = _source.PollInterval;
-        _backchannel = new Backchannel(_options.BackchannelHttpHandler);
+        _backchannel = new Backchannel(_options.BackchannelHttpHandler, _options.TimeProvider);
         _metadata = new IssuerMetadata(_options, _backchannel);
         _jwks = new JwksCache(_options, _backchannel, _metadata, _log);
-        _validator = new TokenValidator(_options, _jwks);
+        _validator = new TokenValidator(_options, _jwks, _backchannel);
         WarnOfWhatIsOff();
     }
 
@@ -96,6 +96,29 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
                 return found.Token;
         }
     }
+
+    /// <summary>
+    /// The environment for a child process that is an M3 server, such as MCP's <c>StdioClientTransportOptions.EnvironmentVariables</c>: the
+    /// token, validated first, and the settings it was validated by, under M3's own names. It holds a secret.
+    /// </summary>
+    /// <param name="cancellationToken">Ends this caller's wait only.</param>
+    /// <exception cref="M3AuthException">There is no valid token; its type says why.</exception>
+    public async ValueTask<IDictionary<string, string?>> GetEnvironmentAsync(CancellationToken cancellationToken = default)
+    {
+        M3AccessToken token = await GetTokenAsync(cancellationToken).ConfigureAwait(false);
+        const string prefix = M3AuthOptions.DefaultPrefix;
+        return new Dictionary<string, string?>(StringComparer.Ordinal)
+        {
+            [prefix + "ENABLED"] = "true",
+            [prefix + "ISSUER_URL"] = _options.IssuerUrl,
+            [prefix + "AUDIENCE"] = _options.Audience,
+            [prefix + "REQUIRED_SCOPES"] = string.Join(',', _options.RequiredScopes),
+            [prefix + "TOKEN"] = token.Value,
+        };
+    }
+
+    /// <summary>The state of the key cache.</summary>
+    public JwksStatus GetKeyStatus() => _jwks.GetStatus();
 
     /// <summary>Stops what is under way. Callers that wait get <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()

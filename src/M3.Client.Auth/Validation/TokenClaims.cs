@@ -10,6 +10,7 @@ internal sealed class TokenClaims
 
     public TokenClaims(JsonElement payload)
     {
+        Payload = payload;
         Issuer = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Iss);
         Subject = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Sub);
         Audiences = ReadAudiences(payload);
@@ -18,6 +19,9 @@ internal sealed class TokenClaims
         NotBefore = NumericDate.Read(payload, JwtRegisteredClaimNames.Nbf);
         IssuedAt = NumericDate.Read(payload, JwtRegisteredClaimNames.Iat);
     }
+
+    /// <summary>All of them, for hints.</summary>
+    public JsonElement Payload { get; }
 
     public string? Issuer { get; }
 

@@ -1,3 +1,4 @@
+using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace M3.Client.Auth;
@@ -6,7 +7,7 @@ namespace M3.Client.Auth;
 /// M3's documented rules, in their order: signature, exp, nbf and iat, iss, aud, scopes. The signature comes first, so that no error
 /// tells what an unsigned token claims.
 /// </summary>
-internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks)
+internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Backchannel backchannel)
 {
     // M3's clock decides, not ours: exp has no leeway, as there; a clock that is a little behind must not refuse a token just issued.
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(60);
@@ -62,23 +63,31 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks)
         if (options.ValidateLifetime)
         {
             if (claims.Expires.Value is not { } expires)
-                throw new TokenExpiredException(claims.Expires.IsPresent ? "its exp is not a date in seconds" : "it has no exp");
+            {
+                throw new TokenExpiredException(claims.Expires.IsPresent
+                    ? $"its exp is not a date in seconds{Hints.ForDate(claims.Payload, JwtRegisteredClaimNames.Exp)}"
+                    : "it has no exp");
+            }
+
             if (now >= expires)
-                throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago");
+                throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago{Hints.ForClock(backchannel.IssuerAhead)}");
         }
 
-        CheckNotInFuture(claims.NotBefore, "nbf", now);
-        CheckNotInFuture(claims.IssuedAt, "iat", now);
+        CheckNotInFuture(claims, claims.NotBefore, JwtRegisteredClaimNames.Nbf, now);
+        CheckNotInFuture(claims, claims.IssuedAt, JwtRegisteredClaimNames.Iat, now);
     }
 
-    private static void CheckNotInFuture(NumericDate claim, string name, DateTimeOffset now)
+    private void CheckNotInFuture(TokenClaims claims, NumericDate claim, string name, DateTimeOffset now)
     {
         if (!claim.IsPresent)
             return;
         if (claim.Value is not { } date)
-            throw new TokenNotYetValidException($"its {name} is not a date in seconds");
+            throw new TokenNotYetValidException($"its {name} is not a date in seconds{Hints.ForDate(claims.Payload, name)}");
         if (date > now + Leeway)
-            throw new TokenNotYetValidException($"its {name} is {date:u}, {Duration.Describe(date - now)} from now by this machine's clock");
+        {
+            throw new TokenNotYetValidException($"its {name} is {date:u}, {Duration.Describe(date - now)} from now by this machine's clock"
+                + Hints.ForClock(backchannel.IssuerAhead));
+        }
     }
 
     private void CheckIssuer(TokenClaims claims)
@@ -86,12 +95,10 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks)
         if (!options.ValidateIssuer || string.Equals(claims.Issuer, options.IssuerUrl, StringComparison.Ordinal))
             return;
 
-        string detail = claims.Issuer is null
+        throw new InvalidIssuerException(claims.Issuer is null
             ? $"it has no iss, and {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}"
-            : $"{Printable.Quote(claims.Issuer)}, but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}";
-        if (claims.Issuer?.TrimEnd('/') == options.IssuerUrl?.TrimEnd('/'))
-            detail += " (they differ by a slash at the end only)";
-        throw new InvalidIssuerException(detail);
+            : $"{Printable.Quote(claims.Issuer)}, but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}"
+            + Hints.ForIssuer(claims.Issuer, options.IssuerUrl));
     }
 
     private void CheckAudience(TokenClaims claims)
@@ -99,15 +106,16 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks)
         if (!options.ValidateAudience || (claims.Audiences is not null && claims.Audiences.Contains(options.Audience, StringComparer.Ordinal)))
             return;
 
-        throw new InvalidAudienceException(claims.Audiences is null
+        throw new InvalidAudienceException((claims.Audiences is null
             ? $"it has no aud of one or several names, and {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}"
-            : $"'{Printable.List(claims.Audiences)}', but {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}");
+            : $"'{Printable.List(claims.Audiences)}', but {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}")
+            + Hints.ForAudience(claims.Payload, claims.Audiences));
     }
 
     private void CheckScopes(TokenClaims claims)
     {
         if (!options.RequiredScopes.IsSubsetOf(claims.Scopes))
-            throw new MissingScopesException(options.RequiredScopes, claims.Scopes);
+            throw new MissingScopesException(options.RequiredScopes, claims.Scopes, Hints.ForScopes(claims.Payload, options.RequiredScopes.Except(claims.Scopes)));
     }
 }
 

@@ -70,7 +70,8 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
             return;
 
         throw new BackchannelException($"the metadata at {Printable.Text(address.AbsoluteUri)} is of the issuer {Printable.Quote(issuer)}, "
-            + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{Hints.ForIssuer(issuer, options.IssuerUrl)}") { IsRefusal = true };
+            + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{Hints.ForIssuer(issuer, options.IssuerUrl)}")
+        { IsRefusal = true };
     }
 
     private static Uri? ReadEndpoint(JsonElement metadata, string name)

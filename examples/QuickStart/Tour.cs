@@ -92,7 +92,9 @@ internal static class Tour
     {
         CallToolResult result = await mcp.CallToolAsync(tool, arguments, cancellationToken: cancellationToken);
         string text = string.Join('\n', result.Content.OfType<TextContentBlock>().Select(block => block.Text));
-        // M3 reports what went wrong in a tool as a text like any other.
+        // M3 itself answers everything with a text, refusals and failures too.
+        if (M3AuthException.TryParse(text, out M3AuthException? refusal))
+            throw refusal;
         bool isError = result.IsError == true || text.StartsWith("Error", StringComparison.Ordinal) || text.StartsWith('❌');
         return isError ? throw new McpException($"{tool}: {text}") : text;
     }

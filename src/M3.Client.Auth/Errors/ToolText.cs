@@ -60,7 +60,7 @@ internal static partial class ToolText
         }
 
         if (MissingScopes().Match(reason) is { Success: true } scopes)
-            return new MissingScopesException(QuotedName().Matches(scopes.Groups[1].Value).Select(name => name.Groups[1].Value), null);
+            return new MissingScopesException(QuotedName().Matches(scopes.Groups[1].Value).Select(name => name.Groups[1].Value + name.Groups[2].Value), null);
         if (!isError && !isFailure && !isFramed)
             return null;
         if (reason.StartsWith("No key found for kid: ", StringComparison.Ordinal))
@@ -82,6 +82,6 @@ internal static partial class ToolText
     [GeneratedRegex(@"^Missing required scopes: \{([^{}]*)\}$", RegexOptions.CultureInvariant)]
     private static partial Regex MissingScopes();
 
-    [GeneratedRegex("""['"]([^'"]*)['"]""", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("'([^']*)'|\"([^\"]*)\"", RegexOptions.CultureInvariant)]
     private static partial Regex QuotedName();
 }

@@ -9,17 +9,22 @@ public sealed class BearerChallenge
 
     private BearerChallenge(Dictionary<string, string> parameters)
     {
-        Error = parameters.GetValueOrDefault("error");
-        ErrorDescription = parameters.GetValueOrDefault("error_description");
-        Realm = parameters.GetValueOrDefault("realm");
-        ResourceMetadata = parameters.GetValueOrDefault("resource_metadata");
-        Scopes = parameters.GetValueOrDefault("scope")?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
+        Error = Read("error");
+        ErrorDescription = Read("error_description");
+        Realm = Read("realm");
+        ResourceMetadata = Read("resource_metadata");
+        Scopes = Read("scope")?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+        // A server that repeats the token in its answer must not bring it into a log that way.
+        string? Read(string name) => parameters.TryGetValue(name, out string? value)
+            ? Printable.MayHoldToken(value) ? Printable.TokenShown : value
+            : null;
     }
 
     /// <summary><c>error</c>: <c>invalid_token</c>, <c>insufficient_scope</c> or <c>invalid_request</c>; null for a bare challenge.</summary>
     public string? Error { get; }
 
-    /// <summary><c>error_description</c>, as the server wrote it.</summary>
+    /// <summary><c>error_description</c>, as the server wrote it, unless a token stands in it.</summary>
     public string? ErrorDescription { get; }
 
     /// <summary><c>realm</c> (RFC 9110, section 11.5).</summary>
@@ -71,7 +76,11 @@ public sealed class BearerChallenge
                 string name = ReadWhile(IsTokenCharacter);
                 if (name.Length == 0)
                 {
-                    _at++;
+                    // What is quoted where nothing belongs is no challenge, whatever it says.
+                    if (line[_at] == '"')
+                        ReadQuoted();
+                    else
+                        _at++;
                 }
                 else if (challenges.Count > 0 && TryReadValue(out string? value))
                 {

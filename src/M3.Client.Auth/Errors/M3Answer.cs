@@ -1,9 +1,10 @@
 using System.Net;
+using System.Text.RegularExpressions;
 
 namespace M3.Client.Auth;
 
 /// <summary>Reads M3's refusals: a 401, and a 403 that says <c>insufficient_scope</c>. Any other answer is the caller's.</summary>
-internal static class M3Answer
+internal static partial class M3Answer
 {
     /// <summary>Where a response that is not to be thrown keeps its error.</summary>
     public static readonly HttpRequestOptionsKey<(HttpResponseMessage Of, M3AuthException Error)> ErrorKey = new("M3.Client.Auth.Error");
@@ -27,7 +28,7 @@ internal static class M3Answer
 
         if (challenge?.Error == InsufficientScope)
         {
-            return new MissingScopesException(challenge.Scopes is { Count: > 0 } asked ? asked : requiredScopes, sent?.Scopes, Describe(status, challenge))
+            return new MissingScopesException(ScopesAskedFor(challenge) ?? requiredScopes, sent?.Scopes, Describe(status, challenge))
             {
                 StatusCode = status,
                 Challenge = challenge,
@@ -44,6 +45,19 @@ internal static class M3Answer
         {
             StatusCode = response.StatusCode,
         };
+
+    // FastMCP 2 names them in the description only: "Required scope: read:mimic-data".
+    private static IEnumerable<string>? ScopesAskedFor(BearerChallenge challenge)
+    {
+        if (challenge.Scopes.Count > 0)
+            return challenge.Scopes;
+        return challenge.ErrorDescription is { } description && RequiredScopes().Match(description) is { Success: true } match
+            ? match.Groups[1].Value.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries)
+            : null;
+    }
+
+    [GeneratedRegex("^Required scopes?: (.+)$", RegexOptions.CultureInvariant)]
+    private static partial Regex RequiredScopes();
 
     private static M3AuthException Unauthorized(HttpStatusCode status, BearerChallenge? challenge)
     {

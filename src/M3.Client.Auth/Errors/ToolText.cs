@@ -10,25 +10,37 @@ internal static partial class ToolText
 {
     private const int MaxLength = 2000;
 
-    private static readonly string[] Frames = ["Token validation failed: ", "Invalid token: "];
+    private static readonly string[] Frames = ["Token validation failed:", "Invalid token:"];
+
+    private const string FailedFetch = "Failed to fetch JWKS";
 
     /// <summary>The error that the text is, or null.</summary>
     public static M3AuthException? Read(string? text)
     {
         ReadOnlySpan<char> rest = text.AsSpan().Trim();
-        if (rest.Length > MaxLength || rest.ContainsAny('\r', '\n'))
+        if (rest.Length > MaxLength)
             return null;
 
-        bool isError = Strip(ref rest, "Error: ");
-        bool isFailure = Strip(ref rest, "OAuth2 authentication failed: ");
+        bool isError = Strip(ref rest, "Error:");
+        bool isFailure = Strip(ref rest, "OAuth2 authentication failed");
+        if (isFailure && !rest.IsEmpty && !Strip(ref rest, ":"))
+            return null;
         bool isFramed = false;
         foreach (string frame in Frames)
             isFramed |= Strip(ref rest, frame);
 
+        // M3's HTTP client explains a failed fetch in two lines; nothing else that M3 refuses has more than one.
+        if (isFramed && rest.StartsWith(FailedFetch, StringComparison.Ordinal) && rest.IndexOfAny('\r', '\n') is > 0 and int end)
+            rest = rest[..end];
+        if (rest.ContainsAny('\r', '\n'))
+            return null;
+
         string reason = rest.ToString();
-        return Known(reason, isError, isFailure, isFramed)
-            ?? (isFailure || (isError && isFramed) ? new RejectedException($"M3 answered: {Printable.Text(reason, 300)}") : null);
+        return Known(reason, isError, isFailure, isFramed) ?? (isFailure || (isError && isFramed) ? Rejected(reason) : null);
     }
+
+    private static RejectedException Rejected(string reason) =>
+        new(reason.Length == 0 ? "M3 answered so to a tool call" : $"M3 answered: {Printable.Text(reason, 300)}");
 
     private static M3AuthException? Known(string reason, bool isError, bool isFailure, bool isFramed)
     {
@@ -36,23 +48,24 @@ internal static partial class ToolText
         switch (reason)
         {
             case "Missing OAuth2 access token": return new MissingTokenException(detail);
-            case "Invalid token format" or "Not enough segments": return new InvalidTokenFormatException(detail);
-            case "Token has expired": return new TokenExpiredException(detail);
+            case "Invalid token format" or "Not enough segments" or "Too many segments" or "Invalid header padding" or "Invalid payload padding": return new InvalidTokenFormatException(detail);
+            case "Token has expired" or "Token is missing the \"exp\" claim": return new TokenExpiredException(detail);
             case "Token is not yet valid" or "The token is not yet valid (nbf)" or "The token is not yet valid (iat)": return new TokenNotYetValidException(detail);
             case "Invalid token issuer" or "Token is missing the \"iss\" claim": return new InvalidIssuerException(detail);
             case "Invalid token audience" or "Token is missing the \"aud\" claim": return new InvalidAudienceException(detail);
+            case "Missing required scopes": return new MissingScopesException([], null, detail);
             case "Rate limit exceeded": return new RateLimitExceededException(null, detail);
             case "Invalid token signature" or "Signature verification failed" or "The specified alg value is not allowed" or "Token missing key ID (kid)":
                 return new InvalidTokenSignatureException(detail);
         }
 
         if (MissingScopes().Match(reason) is { Success: true } scopes)
-            return new MissingScopesException(QuotedName().Matches(scopes.Groups[1].Value).Select(name => name.Groups[1].Value), null);
+            return new MissingScopesException(QuotedName().Matches(scopes.Groups[1].Value).Select(name => name.Groups[1].Value + name.Groups[2].Value), null);
         if (!isError && !isFailure && !isFramed)
             return null;
         if (reason.StartsWith("No key found for kid: ", StringComparison.Ordinal))
             return new InvalidTokenSignatureException($"M3 answered: {Printable.Text(reason)}");
-        if (reason.StartsWith("Failed to fetch JWKS", StringComparison.Ordinal))
+        if (reason.StartsWith(FailedFetch, StringComparison.Ordinal))
             return new JwksUnavailableException($"M3 answered: {Printable.Text(reason, 300)}");
         return null;
     }
@@ -69,6 +82,6 @@ internal static partial class ToolText
     [GeneratedRegex(@"^Missing required scopes: \{([^{}]*)\}$", RegexOptions.CultureInvariant)]
     private static partial Regex MissingScopes();
 
-    [GeneratedRegex("""['"]([^'"]*)['"]""", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("'([^']*)'|\"([^\"]*)\"", RegexOptions.CultureInvariant)]
     private static partial Regex QuotedName();
 }

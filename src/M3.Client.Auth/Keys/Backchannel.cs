@@ -81,8 +81,9 @@ internal sealed class Backchannel : IDisposable
         try
         {
             HttpResponseMessage response = await Invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            // An answer out of a cache on the way is as old as its Age says (RFC 9111, section 5.1).
             if (response.Headers.Date is { } date)
-                Volatile.Write(ref _issuerAhead, (date - _timeProvider.GetUtcNow()).Ticks);
+                Volatile.Write(ref _issuerAhead, (date + (response.Headers.Age ?? TimeSpan.Zero) - _timeProvider.GetUtcNow()).Ticks);
             return response;
         }
         catch (HttpRequestException e)

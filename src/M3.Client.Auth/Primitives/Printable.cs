@@ -10,7 +10,9 @@ namespace M3.Client.Auth;
 internal static class Printable
 {
     private const int MaxLength = 120;
-    private const string TokenShown = "(a token, not shown)";
+
+    /// <summary>What stands where a token stood.</summary>
+    public const string TokenShown = "(a token, not shown)";
 
     public static string Quote(string? value) => value is null ? "(none)" : $"'{Text(value)}'";
 

@@ -19,6 +19,8 @@ internal sealed class BearerToken
     internal static readonly SearchValues<char> Base64UrlCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
+    private static readonly SearchValues<char> QuotationMarks = SearchValues.Create("\"'\u201c\u201d\u2018\u2019");
+
     private BearerToken(string value, byte[] signingInput, byte[] signature, JsonElement header, JsonElement payload)
     {
         Value = value;
@@ -89,14 +91,15 @@ internal sealed class BearerToken
 
     private static InvalidTokenFormatException NotThreeParts(ReadOnlySpan<char> text)
     {
+        string hint = Hints.ForOpaqueToken(text);
         if (WhyOddCharacters(text) is { } why)
-            return new InvalidTokenFormatException(why);
+            return new InvalidTokenFormatException(why + (text[0] == '{' ? hint : ""));
         int parts = text.Count('.') + 1;
         return new InvalidTokenFormatException(parts switch
         {
-            1 => "it has no dots, so it is an opaque token or no token at all, not a JWT",
-            5 => "it has five parts: it is encrypted (JWE), and only signed tokens can be checked",
-            _ => $"it has {parts} parts, and a JWT has three",
+            1 => "it has no dots, so it is an opaque token or no token at all, not a JWT" + hint,
+            5 => "it has five parts: it is encrypted (JWE), and only signed tokens can be checked (Auth0 issues such tokens when no audience was asked for)",
+            _ => $"it has {parts} parts, and a JWT has three{hint}",
         });
     }
 
@@ -104,7 +107,7 @@ internal sealed class BearerToken
     private static string? WhyOddCharacters(ReadOnlySpan<char> text) =>
         text.ContainsAny('\r', '\n') ? "it has a line break inside"
         : text.ContainsAny(' ', '\t') ? "it has white space inside"
-        : text.ContainsAny('"', '\'') ? "it has quotation marks in it"
+        : text.ContainsAny(QuotationMarks) ? "it has quotation marks in it"
         : null;
 
     private static byte[] Decode(ReadOnlySpan<char> part, string name)

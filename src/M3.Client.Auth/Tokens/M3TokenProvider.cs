@@ -324,7 +324,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         if (!_options.Enabled)
         {
-            if (!string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(_options.Prefix + "TOKEN")))
+            string variable = _options.Prefix + "TOKEN";
+            if (!string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(variable)) || !string.IsNullOrWhiteSpace(_options.Configuration?[variable]))
                 _log.DisabledWithToken(_options.Prefix);
             return;
         }

@@ -109,7 +109,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         throw new InvalidAudienceException((claims.Audiences is null
             ? $"it has no aud of one or several names, and {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}"
             : $"'{Printable.List(claims.Audiences)}', but {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}")
-            + Hints.ForAudience(claims.Payload, claims.Audiences));
+            + Hints.ForAudience(claims.Payload, claims.Audiences, options.Audience, options.ClientId));
     }
 
     private void CheckScopes(TokenClaims claims)

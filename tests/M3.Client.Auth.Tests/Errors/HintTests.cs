@@ -1,0 +1,222 @@
+using System.Buffers.Text;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using RichardSzalay.MockHttp;
+
+namespace M3.Client.Auth.Tests.Errors;
+
+public sealed class HintTests
+{
+    private const string Issuer = "https://issuer.test/";
+    private const string TenantA = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    private const string TenantB = "aaaaaaaa-86f1-41af-91ab-2d7cd011db47";
+    private static readonly DateTimeOffset Now = new(2026, 11, 23, 8, 0, 0, TimeSpan.Zero);
+
+    [TestCase("https://x.auth0.com", "https://x.auth0.com/", "they differ by a slash at the end only")]
+    [TestCase($"https://sts.windows.net/{TenantA}/", $"https://login.microsoftonline.com/{TenantA}/v2.0", "v1 issuer")]
+    [TestCase($"https://login.microsoftonline.com/{TenantA}/v2.0", $"https://sts.windows.net/{TenantA}/", "v1 issuer")]
+    [TestCase($"https://login.microsoftonline.com/{TenantB}/v2.0", $"https://login.microsoftonline.com/{TenantA}/v2.0", "another tenant or realm")]
+    [TestCase($"https://sts.windows.net/{TenantB}/", $"https://login.microsoftonline.com/{TenantA}/v2.0", "another tenant or realm")]
+    [TestCase($"https://login.microsoftonline.com/{TenantA}/v2.0", "https://login.microsoftonline.com/common/v2.0", "'common' is where users of any tenant sign in")]
+    [TestCase("https://kc.test/realms/a", "https://kc.test/realms/b", "another tenant or realm")]
+    [TestCase("https://other.auth0.com/", "https://x.auth0.com/", "another tenant or realm")]
+    [TestCase("https://x.okta.com/oauth2/default", "https://x.okta.com/oauth2/m3", "another tenant or realm")]
+    [TestCase("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_a", "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_b", "another tenant or realm")]
+    [TestCase("http://kc.test:8080/realms/a", "https://kc.test/realms/a", "they differ in scheme or port only")]
+    [TestCase("https://KC.test/realms/a", "https://kc.test/realms/a", "they differ in upper and lower case only")]
+    public async Task An_issuer_that_is_nearly_the_configured_one(string actual, string configured, string hint)
+    {
+        Assert.That(await FindErrorAsync(Claims(iss: actual), options => options.IssuerUrl = configured),
+            Is.TypeOf<InvalidIssuerException>().With.Message.Contains(hint));
+    }
+
+    [Test]
+    public async Task An_issuer_that_is_quite_another_has_no_hint()
+    {
+        Assert.That(await FindErrorAsync(Claims(iss: "https://elsewhere.test/")),
+            Is.TypeOf<InvalidIssuerException>().With.Message.EqualTo(
+                "Invalid token issuer: 'https://elsewhere.test/', but M3_OAUTH2_ISSUER_URL is 'https://issuer.test/'"));
+    }
+
+    [TestCase("Zm9vYmFyLW9wYXF1ZQ", "Auth0 issues such tokens when no audience was asked for")]
+    [TestCase("ya29.a0AfH6SMBx-y", "Google access token")]
+    [TestCase("a.b.c.d.e", "Auth0 issues such tokens when no audience was asked for")]
+    [TestCase("{\"access_token\":\"x\"}", "the value of its access_token")]
+    [TestCase("$M3_TOKEN", "a variable that the shell did not replace")]
+    [TestCase("\"a.b.c\"", "quotation marks")]
+    [TestCase("'a.b.c'", "quotation marks")]
+    [TestCase("\u201ca.b.c\u201d", "quotation marks")]
+    [TestCase("YQ.\nYg.Yw", "line break")]
+    [TestCase("YQ.Yg\r\n.Yw", "line break")]
+    [TestCase("a b", "white space")]
+    [TestCase("Bearer Bearer a.b.c", "white space")]
+    public async Task A_text_that_cannot_be_a_token_says_what_it_may_be(string text, string hint)
+    {
+        Assert.That(await FindErrorAsync(text), Is.TypeOf<InvalidTokenFormatException>().With.Message.Contains(hint).And.Message.Not.Contains("Zm9v"));
+    }
+
+    [TestCase("""{"aud":"app","azp":"app"}""", null, "aud is the client's own id")]
+    [TestCase("""{"aud":["app"],"client_id":"app"}""", null, "aud is the client's own id")]
+    [TestCase("""{"aud":"app"}""", "app", "aud is the client's own id")]
+    [TestCase("""{"client_id":"app","token_use":"access"}""", null, "Cognito")]
+    [TestCase("""{"aud":"m3-api/"}""", null, "a slash at the end or by api:// only")]
+    [TestCase("""{"aud":"api://m3-api"}""", null, "a slash at the end or by api:// only")]
+    [TestCase("""{"aud":"00000003-0000-0000-c000-000000000000"}""", null, "Microsoft Graph")]
+    [TestCase("""{"aud":"account","azp":"app"}""", null, "Keycloak's default")]
+    public async Task An_audience_that_is_a_usual_slip(string claims, string? clientId, string hint)
+    {
+        Dictionary<string, object> all = Claims();
+        all.Remove("aud");
+        foreach (JsonProperty claim in JsonDocument.Parse(claims).RootElement.EnumerateObject())
+            all[claim.Name] = claim.Value;
+
+        Assert.That(await FindErrorAsync(all, options => options.ClientId = clientId), Is.TypeOf<InvalidAudienceException>().With.Message.Contains(hint));
+    }
+
+    [TestCase("""{"permissions":["read:mimic-data"]}""", "permissions")]
+    [TestCase("""{"roles":["read:mimic-data"]}""", "roles")]
+    [TestCase("""{"roles":"read:mimic-data other"}""", "roles")]
+    [TestCase("""{"realm_access":{"roles":["read:mimic-data"]}}""", "realm_access.roles")]
+    public async Task A_scope_that_stands_elsewhere(string claims, string where)
+    {
+        Dictionary<string, object> all = Claims(scope: "openid");
+        foreach (JsonProperty claim in JsonDocument.Parse(claims).RootElement.EnumerateObject())
+            all[claim.Name] = claim.Value;
+
+        Assert.That(await FindErrorAsync(all), Is.TypeOf<MissingScopesException>().With.Message.Contains($"it stands in the token's {where}, where M3 does not look"));
+    }
+
+    [TestCase("""{"permissions":["other"],"roles":7,"realm_access":[]}""")]
+    [TestCase("""{}""")]
+    public async Task A_scope_that_stands_nowhere_has_no_hint(string claims)
+    {
+        Dictionary<string, object> all = Claims(scope: "openid");
+        foreach (JsonProperty claim in JsonDocument.Parse(claims).RootElement.EnumerateObject())
+            all[claim.Name] = claim.Value;
+
+        Assert.That(await FindErrorAsync(all), Is.TypeOf<MissingScopesException>().With.Message.EqualTo("Missing required scopes: read:mimic-data (the token has openid)"));
+    }
+
+    [TestCase("exp", typeof(TokenExpiredException))]
+    [TestCase("nbf", typeof(TokenNotYetValidException))]
+    [TestCase("iat", typeof(TokenNotYetValidException))]
+    public async Task A_date_in_milliseconds(string claim, Type error)
+    {
+        Dictionary<string, object> claims = Claims();
+        claims[claim] = Now.AddMinutes(10).ToUnixTimeMilliseconds();
+
+        Assert.That(await FindErrorAsync(claims), Is.TypeOf(error).With.Message.Contains("it looks like milliseconds"));
+    }
+
+    [TestCase(-7200, 0, "this machine's clock is 2 h ahead of the issuer's")]
+    [TestCase(7200, 0, "this machine's clock is 2 h behind the issuer's")]
+    [TestCase(30, 0, null)]
+    [TestCase(-7200, 7200, null)]
+    public async Task A_clock_that_is_off_by_the_issuers_own(int issuerAhead, int age, string? hint)
+    {
+        Dictionary<string, object> claims = Claims();
+        claims[issuerAhead < 0 ? "exp" : "nbf"] = Now.AddMinutes(issuerAhead < 0 ? -5 : 5).ToUnixTimeSeconds();
+
+        M3AuthException error = await FindErrorAsync(claims, issuerAhead: TimeSpan.FromSeconds(issuerAhead), age: TimeSpan.FromSeconds(age));
+
+        Assert.That(error, Is.TypeOf<TokenExpiredException>().Or.TypeOf<TokenNotYetValidException>());
+        Assert.That(error.Message, hint is null ? Does.Not.Contain("clock is") : Does.Contain(hint));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void A_token_that_is_set_while_OAuth2_is_off(bool hasToken)
+    {
+        IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["HINTS_ENABLED"] = "yes",
+            ["HINTS_TOKEN"] = hasToken ? "a.b.c" : " ",
+        }).Build();
+        using var log = new Lines();
+        using ILoggerFactory factory = LoggerFactory.Create(builder => builder.AddProvider(log));
+
+        using var provider = new M3TokenProvider(M3AuthOptions.FromConfiguration(configuration, "HINTS_"), factory);
+
+        Assert.That(log.Written, hasToken
+            ? Is.EqualTo(["OAuth2 for M3 is off (HINTS_ENABLED is not 'true'), but HINTS_TOKEN is set: requests go without it"])
+            : Is.Empty);
+    }
+
+    private static Dictionary<string, object> Claims(string iss = Issuer, string scope = "read:mimic-data") => new()
+    {
+        ["iss"] = iss,
+        ["aud"] = "m3-api",
+        ["sub"] = "nurse",
+        ["scope"] = scope,
+        ["exp"] = Now.AddMinutes(10).ToUnixTimeSeconds(),
+    };
+
+    private static async Task<M3AuthException> FindErrorAsync(Dictionary<string, object> claims, Action<M3AuthOptions>? configure = null,
+        TimeSpan issuerAhead = default, TimeSpan age = default)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        ECParameters point = key.ExportParameters(false);
+        string jwks = JsonSerializer.Serialize(new
+        {
+            keys = new[] { new { kty = "EC", crv = "P-256", kid = "k", x = Base64Url.EncodeToString(point.Q.X), y = Base64Url.EncodeToString(point.Q.Y) } },
+        });
+        using var issuer = new MockHttpMessageHandler();
+        issuer.When("*").Respond(_ =>
+        {
+            var response = new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent(jwks) };
+            response.Headers.Date = Now + issuerAhead;
+            if (age > TimeSpan.Zero)
+                response.Headers.Age = age;
+            return response;
+        });
+
+        string signed = $"{Part(new { alg = "ES256", kid = "k" })}.{Part(claims)}";
+        string token = $"{signed}.{Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
+        return await FindErrorAsync(token, options =>
+        {
+            options.BackchannelHttpHandler = issuer;
+            configure?.Invoke(options);
+        });
+    }
+
+    private static async Task<M3AuthException> FindErrorAsync(string token, Action<M3AuthOptions>? configure = null)
+    {
+        var options = new M3AuthOptions
+        {
+            IssuerUrl = Issuer,
+            Audience = "m3-api",
+            JwksUrl = new Uri("https://issuer.test/jwks"),
+            TokenSource = TokenSources.FromValue(token),
+            TimeProvider = new FakeTimeProvider(Now),
+        };
+        configure?.Invoke(options);
+        using var provider = new M3TokenProvider(options);
+        return (await Assert.CatchAsync<M3AuthException>(() => provider.GetTokenAsync().AsTask()))!;
+    }
+
+    private static string Part(object json) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json));
+
+    private sealed class Lines : ILoggerProvider, ILogger
+    {
+        public List<string> Written { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Written.Add(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
+    }
+}

@@ -142,9 +142,15 @@ public sealed class M3AuthHandler : DelegatingHandler
         Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
     {
         HttpResponseMessage response = await sending.ConfigureAwait(false);
-        if (!M3Answer.NeedsReading(response))
-            return response;
+        return M3Answer.NeedsReading(response)
+            ? await ReadRefusalAsync(request, target, token, response, cancellationToken).ConfigureAwait(false)
+            : response;
+    }
 
+    // Apart, so that an ordinary answer that comes later costs one small state machine.
+    private async Task<HttpResponseMessage> ReadRefusalAsync(HttpRequestMessage request, Uri? target, M3AccessToken token,
+        HttpResponseMessage response, CancellationToken cancellationToken)
+    {
         try
         {
             if (MayRepeat(request, target, response) && await TryRenewAsync(request, token, cancellationToken).ConfigureAwait(false) is { } renewed)

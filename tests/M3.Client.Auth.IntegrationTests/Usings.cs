@@ -1,0 +1,3 @@
+global using LocalM3;
+global using M3.Client.Auth.IntegrationTests.Support;
+global using NUnit.Framework;

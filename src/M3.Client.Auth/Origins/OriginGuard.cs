@@ -15,9 +15,13 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
     /// <exception cref="UntrustedOriginException">The token may not go there.</exception>
     public void Check(Uri? target)
     {
-        if (ReferenceEquals(target, Volatile.Read(ref _lastTrusted)) && target is not null)
-            return;
+        // Apart, so that the common case pays for nothing that only the other one needs.
+        if (target is null || !ReferenceEquals(target, Volatile.Read(ref _lastTrusted)))
+            CheckAnew(target);
+    }
 
+    private void CheckAnew(Uri? target)
+    {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
             throw new UntrustedOriginException($"the request's URI is {Printable.Quote(target?.OriginalString)}, not an absolute http or https one");
         if (target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Duende.IdentityModel;
 using Duende.IdentityModel.Client;
@@ -54,14 +55,15 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
     private TokenRequestFailedException Failure(TokenResponse response, TokenEndpoint endpoint)
     {
         string address = Printable.Text(endpoint.Address.GetLeftPart(UriPartial.Path));
-        return response.ErrorType switch
-        {
-            ResponseErrorType.Protocol => new(
-                $"{Name}: {address} answered {Printable.Text(response.Error ?? "an error")}"
-                + (response.ErrorDescription is { Length: > 0 } description ? $" ({Printable.Text(description, 300)})" : "")),
-            ResponseErrorType.Http => new($"{Name}: {address} answered {(int)response.HttpStatusCode}",
-                isTransient: response.HttpStatusCode is HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError),
-            _ => new($"{Name}: {address} could not be reached", isTransient: true, response.Exception),
-        };
+        if (response.ErrorType is not (ResponseErrorType.Protocol or ResponseErrorType.Http))
+            return new($"{Name}: {address} could not be reached", isTransient: true, response.Exception);
+
+        // An unknown client may be answered with 400 or 401; the body names the error in either (RFC 6749, section 5.2).
+        string answer = response.TryGet(OidcConstants.TokenResponse.Error) is { Length: > 0 } error
+            ? Printable.Text(error)
+            : ((int)response.HttpStatusCode).ToString(CultureInfo.InvariantCulture);
+        string description = response.ErrorDescription is { Length: > 0 } text ? $" ({Printable.Text(text, 300)})" : "";
+        return new($"{Name}: {address} answered {answer}{description}",
+            isTransient: response.HttpStatusCode is HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError);
     }
 }

@@ -1,0 +1,77 @@
+using M3.Client.Auth;
+using Spectre.Console;
+
+namespace QuickStart;
+
+/// <summary>Prints: with colours in a terminal, plain when piped. The token's text is never among it.</summary>
+internal static class Screen
+{
+    private const int WidthWhenPiped = 100;
+
+    private static readonly IAnsiConsole Out = CreateConsole();
+
+    public static void Note(string text) => Out.MarkupLineInterpolated($"[grey]{text}[/]");
+
+    public static void Title(string text)
+    {
+        Out.WriteLine();
+        Out.Write(new Rule($"[bold]{text.EscapeMarkup()}[/]") { Justification = Justify.Left, Style = Color.Grey });
+    }
+
+    public static void Token(M3AccessToken token, M3AuthOptions options)
+    {
+        Title("The token, checked before it goes anywhere");
+        string expiry = token.ExpiresAt == DateTimeOffset.MaxValue
+            ? "never"
+            : $"{token.ExpiresAt:u}, {(token.ExpiresAt - DateTimeOffset.UtcNow).TotalMinutes:0} minutes from now";
+        Rows(
+            (Mark(options.ValidateSignature), "signature", $"{token.Algorithm}, with the issuer's key {token.KeyId}"),
+            (Mark(options.ValidateLifetime), "expiry", expiry),
+            (Mark(options.ValidateIssuer), "issuer", token.Issuer ?? "(none)"),
+            (Mark(options.ValidateAudience), "audience", string.Join(' ', token.Audiences)),
+            (Mark(true), "scopes", string.Join(' ', token.Scopes)));
+
+        static string Mark(bool isChecked) => isChecked ? "[green]✓[/]" : "[yellow]unchecked[/]";
+    }
+
+    public static void Answer(string text)
+    {
+        foreach (string line in text.Split('\n'))
+            Out.WriteLine(line);
+    }
+
+    public static void Budget(M3AuthOptions options, int used)
+    {
+        Title("The budget");
+        Out.WriteLine(options.RateLimitEnabled
+            ? $"{options.RateLimitRequests - used} of {options.RateLimitRequests} calls left within {options.RateLimitWindow.TotalMinutes:0} minutes: {used} tools were called, the rest of MCP is free."
+            : "No rate limit is set.");
+    }
+
+    public static void Failure(string what, M3AuthException error)
+    {
+        Out.WriteLine();
+        Out.MarkupLineInterpolated($"[red]✗[/] [bold]{what}[/]: {error.GetType().Name}");
+        Rows(
+            ("", "message", error.Message),
+            ("", "remedy", error.Remedy),
+            ("", "sent", "nothing"));
+    }
+
+    private static void Rows(params (string Mark, string Name, string Value)[] rows)
+    {
+        var grid = new Grid().AddColumns(new GridColumn().NoWrap(), new GridColumn().NoWrap(), new GridColumn());
+        foreach ((string mark, string name, string value) in rows)
+            grid.AddRow(new Markup(mark), new Markup($"[grey]{name}[/]"), new Text(value));
+        Out.Write(grid);
+    }
+
+    private static IAnsiConsole CreateConsole()
+    {
+        IAnsiConsole console = AnsiConsole.Console;
+        // A pipe has no width of its own.
+        if (Console.IsOutputRedirected)
+            console.Profile.Width = WidthWhenPiped;
+        return console;
+    }
+}

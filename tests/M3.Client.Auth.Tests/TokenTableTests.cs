@@ -1,0 +1,72 @@
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests;
+
+/// <summary>The promise: it never sends a token that M3's documented rules reject, and never refuses one that they accept.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class TokenTableTests
+{
+    private static IEnumerable<TokenCase> AcceptedTokens => TokenCases.All.Where(one => one.Verdict is null);
+
+    private static IEnumerable<TokenCase> RefusedTokens => TokenCases.All.Where(one => one.Verdict is not null);
+
+    [TestCaseSource(nameof(AcceptedTokens))]
+    public async Task A_token_that_the_rules_accept_arrives_bare_behind_Bearer(object accepted)
+    {
+        using var scene = new Scene();
+        scene.Token = ((TokenCase)accepted).Make(scene.Issuer);
+
+        using HttpResponseMessage response = await scene.CallAsync();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        string[] words = scene.Token!.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        Assert.That(scene.Server.Arrivals[0], Has.Property("Scheme").EqualTo("Bearer").And.Property("Token").EqualTo(words[^1]));
+    }
+
+    [TestCaseSource(nameof(RefusedTokens))]
+    public async Task A_token_that_the_rules_reject_fails_with_its_error_and_nothing_is_sent(object refused)
+    {
+        using var scene = new Scene();
+        scene.Token = ((TokenCase)refused).Make(scene.Issuer);
+
+        M3AuthException error = await scene.FailAsync();
+
+        Assert.That(error.Error, Is.EqualTo(((TokenCase)refused).Verdict), error.Message);
+        Assert.That(scene.Server.Arrivals, Is.Empty);
+    }
+
+    [Test]
+    public async Task The_whole_table_has_a_row_for_every_verdict_of_a_token()
+    {
+        HashSet<M3AuthError?> verdicts = [];
+        int sent = 0;
+        foreach (TokenCase one in TokenCases.All)
+        {
+            using var scene = new Scene();
+            scene.Token = one.Make(scene.Issuer);
+            string verdict = "accepted";
+            try
+            {
+                using HttpResponseMessage response = await scene.CallAsync();
+            }
+            catch (M3AuthException e)
+            {
+                verdict = $"{e.Error}: {e.Message}";
+            }
+
+            verdicts.Add(one.Verdict);
+            sent += scene.Server.Arrivals.Count;
+            await TestContext.Out.WriteLineAsync($"{one.Name,-50} {scene.Server.Arrivals.Count} sent  {verdict}");
+        }
+
+        await TestContext.Out.WriteLineAsync($"{TokenCases.All.Count()} tokens: {AcceptedTokens.Count()} accepted, {RefusedTokens.Count()} refused, {sent} sent");
+        Assert.That(TokenCases.All.Count(), Is.GreaterThanOrEqualTo(100));
+        Assert.That(TokenCases.All.Select(one => one.Name), Is.Unique);
+        Assert.That(sent, Is.EqualTo(AcceptedTokens.Count()));
+        Assert.That(verdicts, Is.EquivalentTo(new M3AuthError?[]
+        {
+            null, M3AuthError.MissingToken, M3AuthError.InvalidTokenFormat, M3AuthError.InvalidTokenSignature, M3AuthError.TokenExpired,
+            M3AuthError.TokenNotYetValid, M3AuthError.InvalidIssuer, M3AuthError.InvalidAudience, M3AuthError.MissingScopes,
+        }));
+    }
+}

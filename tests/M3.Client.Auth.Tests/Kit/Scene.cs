@@ -22,7 +22,7 @@ internal sealed class Scene : IDisposable
         _client = new(() => M3HttpClient.Create(Address, Options(), Server, Log));
     }
 
-    public FakeTimeProvider Clock { get; } = new(Noon);
+    public FakeTimeProvider Clock { get; init; } = new(Noon);
 
     public FakeIssuer Issuer { get; }
 

@@ -26,6 +26,9 @@ internal sealed class Example : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        // A test that sets variables of its own may be running beside this one.
+        foreach (string variable in start.Environment.Keys.Where(key => key.StartsWith("M3_", StringComparison.Ordinal)).ToArray())
+            start.Environment.Remove(variable);
         foreach ((string variable, string value) in environment ?? [])
             start.Environment[variable] = value;
         return new Example(Process.Start(start)!);

@@ -22,6 +22,7 @@ internal sealed class Example : IAsyncDisposable
         string program = Path.GetFullPath(Path.Combine(here, "../../../../../examples", name, bin, $"{name}.dll"));
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", program, .. arguments])
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
@@ -37,6 +38,13 @@ internal sealed class Example : IAsyncDisposable
     {
         await using Example example = Start(name, environment, arguments);
         return await example.FinishAsync();
+    }
+
+    /// <summary>Writes to its standard input, and closes it.</summary>
+    public async Task PipeAsync(string text)
+    {
+        await _process.StandardInput.WriteAsync(text);
+        _process.StandardInput.Close();
     }
 
     /// <summary>Waits for its end.</summary>

@@ -126,6 +126,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (_disposed.IsCancellationRequested)
             return;
         _disposed.Cancel();
+        lock (_gate)
+            Volatile.Write(ref _current, null);
         _jwks.Dispose();
         _backchannel.Dispose();
     }
@@ -198,9 +200,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         }
         catch (OperationCanceledException)
         {
-            failure = _disposed.IsCancellationRequested
-                ? new ObjectDisposedException(nameof(M3TokenProvider))
-                : new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true);
+            failure = new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true);
         }
         catch (Exception e)
         {
@@ -211,12 +211,16 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         {
             _look = null;
             DateTimeOffset now = Now;
-            if (failure is null)
+            if (_disposed.IsCancellationRequested)
+            {
+                failure = new ObjectDisposedException(nameof(M3TokenProvider));
+            }
+            else if (failure is null)
             {
                 _sourceFailure = null;
                 Volatile.Write(ref _current, found);
             }
-            else if (serves && rejected is null && failure is not ObjectDisposedException && !look.IsNews(failure) && now < current!.ExpiresAt)
+            else if (serves && rejected is null && !look.IsNews(failure) && now < current!.ExpiresAt)
             {
                 // The next one may be had in time: try again soon, and let the current one serve.
                 _log.NotRenewed(failure.Message, current.ExpiresAt);

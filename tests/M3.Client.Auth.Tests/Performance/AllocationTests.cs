@@ -59,13 +59,6 @@ public sealed class AllocationTests
         });
     }
 
-    private sealed class AnsweringAtOnce : HttpMessageHandler
-    {
-        private static readonly Task<HttpResponseMessage> Answer = Task.FromResult(new HttpResponseMessage());
-
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => Answer;
-    }
-
     private sealed class AnsweringLater(TaskCompletionSource<HttpResponseMessage>[] answers) : HttpMessageHandler
     {
         private int _next = -1;

@@ -12,25 +12,55 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
+        if (context.Held is not null && _answering is not null && await LookForNewsAsync(context, cancellationToken).ConfigureAwait(false) is { } news)
+            return news;
+
         foreach (ITokenSource source in sources)
         {
-            // Only looking whether anything before it has changed: its own token is held still.
-            if (source == _answering && source.PollInterval is null && context.Held is not null)
-            {
-                context.Answer(source);
-                return context.Held;
-            }
-
-            string? raw = await source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
-            if (!string.IsNullOrWhiteSpace(raw))
-            {
-                _answering = source;
-                context.Answer(source);
+            if (await AskAsync(source, context, cancellationToken).ConfigureAwait(false) is { } raw)
                 return raw;
-            }
         }
 
         _answering = null;
         return null;
+    }
+
+    // Whether anything has changed up to the source whose token is in use. What is not to be looked at often is passed over, and its
+    // own token held still. Null: that source has none any more.
+    private async ValueTask<string?> LookForNewsAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    {
+        foreach (ITokenSource source in sources)
+        {
+            if (source.PollInterval is not null && await AskAsync(source, context, cancellationToken).ConfigureAwait(false) is { } raw)
+                return raw;
+            if (source != _answering)
+                continue;
+            if (source.PollInterval is not null)
+                return null;
+            context.Answer(source);
+            return context.Held;
+        }
+
+        return null;
+    }
+
+    private async ValueTask<string?> AskAsync(ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
+    {
+        string? raw;
+        try
+        {
+            raw = await source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
+        }
+        catch (M3AuthException)
+        {
+            context.Answer(source);
+            throw;
+        }
+
+        if (string.IsNullOrWhiteSpace(raw))
+            return null;
+        _answering = source;
+        context.Answer(source);
+        return raw;
     }
 }

@@ -33,6 +33,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     private ExceptionDispatchInfo? _sourceFailure;
     private DateTimeOffset _askAgainAt = DateTimeOffset.MinValue;
 
+    // Told once, until it succeeds again.
+    private bool _isNotRenewed;
+
     /// <summary>Makes a provider with its own keys.</summary>
     /// <param name="options">The settings; copied.</param>
     /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
@@ -218,13 +221,16 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             else if (failure is null)
             {
                 _sourceFailure = null;
+                _isNotRenewed = false;
                 Volatile.Write(ref _current, found);
             }
             else if (serves && rejected is null && !look.IsNews(failure) && now < current!.ExpiresAt)
             {
                 // The next one may be had in time: try again soon, and let the current one serve.
-                _log.NotRenewed(failure.Message, current.ExpiresAt);
-                current.PutOffLook(now + Min(LongestBetweenTries, Max(LeastBetweenAsks, (current.ExpiresAt - now) / 10)));
+                if (!_isNotRenewed)
+                    _log.NotRenewed(failure.Message, current.ExpiresAt);
+                _isNotRenewed = true;
+                current.PutOffLook(now + (look.IsPolled ? LeastBetweenAsks : Min(LongestBetweenTries, Max(LeastBetweenAsks, (current.ExpiresAt - now) / 10))));
                 (found, failure) = (current, null);
             }
             else
@@ -258,9 +264,18 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             return Cache(current!);
 
         var context = new TokenSourceContext(_options, _backchannel, _metadata, _log, look.Rejected, isHeld ? (current!.Raw, current.Source) : null);
-        string? raw = await _source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
-        ITokenSource answering = context.Answering ?? _source;
-        look.IsPolled = answering.PollInterval is not null;
+        string? raw;
+        ITokenSource answering;
+        try
+        {
+            raw = await _source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            answering = context.Answering ?? _source;
+            look.IsPolled = answering.PollInterval is not null;
+        }
+
         if (current is not null && raw == current.Raw && Serves(current, now))
             return Cache(current);
 
@@ -361,7 +376,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
         public M3AccessToken? Rejected { get; } = rejected;
 
-        /// <summary>Whether the source that answered is one that is looked at often.</summary>
+        /// <summary>Whether the source that answered, or failed, is one that is looked at often.</summary>
         public bool IsPolled { get; set; }
 
         public Task<CachedToken> Task => _promise.Task;

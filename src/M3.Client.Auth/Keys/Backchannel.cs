@@ -33,6 +33,9 @@ internal sealed class Backchannel : IDisposable
 
     public static bool MayReach(Uri url) => url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && url.IsLoopback);
 
+    /// <summary>The address without its query and user part, where a secret may stand.</summary>
+    public static string Describe(Uri url) => Printable.Text(url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped));
+
     /// <summary>Gets a small document.</summary>
     /// <exception cref="BackchannelException">Whatever kept it from being had.</exception>
     public async Task<byte[]> GetAsync(Uri url, CancellationToken cancellationToken)
@@ -119,6 +122,4 @@ internal sealed class Backchannel : IDisposable
 
     private static bool IsRedirect(HttpStatusCode status) => status is HttpStatusCode.MovedPermanently or HttpStatusCode.Found
         or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
-
-    private static string Describe(Uri url) => Printable.Text(url.GetLeftPart(UriPartial.Path));
 }

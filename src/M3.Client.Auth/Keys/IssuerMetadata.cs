@@ -21,7 +21,7 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         try
         {
             Uri found = await FindAsync(metadata => ReadEndpoint(metadata, OidcConstants.Discovery.JwksUri), cancellationToken).ConfigureAwait(false)
-                ?? new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json");
+                ?? _lastKnownJwks ?? new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json");
             return _lastKnownJwks = found;
         }
         catch (BackchannelException e) when (_lastKnownJwks is not null && !e.IsRefusal)
@@ -69,7 +69,7 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         if (string.Equals(issuer, options.IssuerUrl, StringComparison.Ordinal))
             return;
 
-        throw new BackchannelException($"the metadata at {Printable.Text(address.AbsoluteUri)} is of the issuer {Printable.Quote(issuer)}, "
+        throw new BackchannelException($"the metadata at {Backchannel.Describe(address)} is of the issuer {Printable.Quote(issuer)}, "
             + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{Hints.ForIssuer(issuer, options.IssuerUrl)}")
         { IsRefusal = true };
     }

@@ -204,7 +204,7 @@ internal sealed class JwksCache : IDisposable
     {
         Uri address = await _metadata.FindJwksAsync(cancellationToken).ConfigureAwait(false);
         KeySet keys = JwksReader.Read(await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
-        string shown = Printable.Text(address.GetLeftPart(UriPartial.Path));
+        string shown = Backchannel.Describe(address);
         if (keys.Count == 0)
         {
             throw new BackchannelException(keys.PassedOver.Count == 0

@@ -52,7 +52,7 @@ internal static class JwksReader
         List<ReadOnlyMemory<byte>>? keys = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            bool isKeys = reader.ValueTextEquals("keys"u8);
+            bool isKeys = IsNamed(ref reader, "keys"u8);
             reader.Read();
             if (isKeys && reader.TokenType == JsonTokenType.StartArray && keys is null)
                 keys = SplitArray(ref reader, json);
@@ -65,6 +65,19 @@ internal static class JwksReader
         // Whatever follows the object must not be there, either.
         reader.Read();
         return keys ?? throw new BackchannelException("the JWKS has no array 'keys'");
+    }
+
+    private static bool IsNamed(ref Utf8JsonReader reader, ReadOnlySpan<byte> name)
+    {
+        try
+        {
+            return reader.ValueTextEquals(name);
+        }
+        catch (InvalidOperationException)
+        {
+            // An escaped lone surrogate: not text, and so not this name.
+            return false;
+        }
     }
 
     private static List<ReadOnlyMemory<byte>> SplitArray(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)

@@ -54,7 +54,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
 
     private TokenRequestFailedException Failure(TokenResponse response, TokenEndpoint endpoint, string secret)
     {
-        string address = Printable.Text(endpoint.Address.GetLeftPart(UriPartial.Path));
+        string address = Backchannel.Describe(endpoint.Address);
         if (response.ErrorType is not (ResponseErrorType.Protocol or ResponseErrorType.Http))
             return new($"{Name}: {address} could not be reached", isTransient: true, response.Exception);
 

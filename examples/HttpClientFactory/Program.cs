@@ -49,6 +49,9 @@ if (!Uri.TryCreate(builder.Configuration["M3_URL"], UriKind.Absolute, out Uri? m
 builder.Services.AddHttpClient("m3", client => client.BaseAddress = m3).AddM3Auth(options => options.RateLimitRequests /= 2);
 builder.Services.AddHttpClient<IcuClient>(client => client.BaseAddress = m3).AddM3Auth(options => options.RateLimitRequests /= 2);
 
+// Wrong settings are told below, without the host's stack trace.
+builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+
 builder.Services.AddProblemDetails();
 builder.Services.AddExceptionHandler<M3Problems>();
 
@@ -70,8 +73,12 @@ try
     await app.RunAsync();
     return 0;
 }
-catch (OptionsValidationException e)
+catch (Exception e) when (SettingsFailures(e) is [_, ..] failures)
 {
-    Console.Error.WriteLine(string.Join('\n', e.Failures));
+    Console.Error.WriteLine(string.Join('\n', failures));
     return 1;
 }
+
+// Two registrations with wrong settings are an AggregateException; what is wrong with both is told once.
+static string[] SettingsFailures(Exception exception) =>
+    [.. (exception is AggregateException several ? several.InnerExceptions : [exception]).OfType<OptionsValidationException>().SelectMany(e => e.Failures).Distinct()];

@@ -32,6 +32,7 @@ internal sealed class Example : IAsyncDisposable
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments)
         {
+            RedirectStandardInput = true,
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -48,6 +49,13 @@ internal sealed class Example : IAsyncDisposable
     {
         await using Example example = Start(name, environment, arguments);
         return await example.FinishAsync();
+    }
+
+    /// <summary>Writes to its standard input, and closes it.</summary>
+    public async Task PipeAsync(string text)
+    {
+        await _process.StandardInput.WriteAsync(text);
+        _process.StandardInput.Close();
     }
 
     /// <summary>Waits for its end.</summary>

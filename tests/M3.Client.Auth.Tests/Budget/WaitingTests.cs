@@ -23,6 +23,7 @@ public sealed class WaitingTests
             world.Clock.Advance(TimeSpan.FromSeconds(6));
         }
 
+        TestContext.Out.WriteLine("call 1, 100, 101, 200, 201 and 250 of 250 went at " + string.Join(", ", new[] { 0, 99, 100, 199, 200, 249 }.Select(i => sent[i].ToString("c"))));
         TimeSpan[] expected = [.. Enumerable.Range(0, 250).Select(i => ((i / 100) * Hour) + TimeSpan.FromSeconds(6 * (i % 100)))];
         Assert.That(sent, Is.EqualTo(expected));
         // Only the first of each further hundred had to wait.
@@ -37,6 +38,7 @@ public sealed class WaitingTests
 
         await world.PassAsync(Task.WhenAll(calls));
 
+        TestContext.Out.WriteLine(string.Join(", ", world.Sent.GroupBy(at => at).OrderBy(same => same.Key).Select(same => $"{same.Count()} calls at {same.Key}")));
         int[] perHour = [.. world.Sent.GroupBy(at => at).OrderBy(same => same.Key).Select(same => same.Count())];
         Assert.That(perHour, Is.EqualTo([100, 100, 50]));
         Assert.That(world.Sent[^1], Is.EqualTo(2 * Hour));

@@ -29,15 +29,15 @@ internal sealed class FakeIssuer
         AnswerDiscovery = ServeMetadata;
         AnswerJwks = ServeKeys;
         Keys = [RsaJwk(RsaKeyId, SharedRsa), EcJwk(EcKeyId, SharedEcdsa)];
-        Backchannel.When($"{url.TrimEnd('/')}/.well-known/openid-configuration").Respond(async request =>
+        Backchannel.When($"{url.TrimEnd('/')}/.well-known/openid-configuration").Respond(request =>
         {
             Interlocked.Increment(ref _discoveryRequests);
-            return await AnswerDiscovery(request);
+            return AnswerDiscovery(request);
         });
-        Backchannel.When($"{url.TrimEnd('/')}/jwks").Respond(async request =>
+        Backchannel.When($"{url.TrimEnd('/')}/jwks").Respond(request =>
         {
             Interlocked.Increment(ref _jwksRequests);
-            return await AnswerJwks(request);
+            return AnswerJwks(request);
         });
     }
 
@@ -49,7 +49,7 @@ internal sealed class FakeIssuer
 
     public string Jwks => new JsonObject { ["keys"] = new JsonArray([.. Keys.Select(key => key.DeepClone())]) }.ToJsonString();
 
-    /// <summary>May wait before it answers; may throw only before it waits, for MockHttp loses what is thrown later.</summary>
+    /// <summary>May wait before it answers; may throw only if it is not async, for MockHttp loses the failure of a task.</summary>
     public Func<HttpRequestMessage, Task<HttpResponseMessage>> AnswerDiscovery { get; set; }
 
     /// <inheritdoc cref="AnswerDiscovery" />

@@ -88,7 +88,8 @@ internal static class Tour
         return McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
     }
 
-    private static async Task<string> CallAsync(McpClient mcp, string tool, Dictionary<string, object?> arguments, CancellationToken cancellationToken)
+    private static async Task<string> CallAsync(
+        McpClient mcp, string tool, Dictionary<string, object?> arguments, CancellationToken cancellationToken)
     {
         CallToolResult result = await mcp.CallToolAsync(tool, arguments, cancellationToken: cancellationToken);
         string text = string.Join('\n', result.Content.OfType<TextContentBlock>().Select(block => block.Text));

@@ -207,9 +207,19 @@ public sealed class M3AuthHandler : DelegatingHandler
     // The same walk for a token that is not at hand, or a budget that makes its callers wait.
     private async ValueTask<(M3AccessToken Token, RateLimitLease? Lease)> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        (M3AccessToken token, RateLimitLease? lease) = IsCounted(request)
-            ? await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false)
-            : (await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false), null);
+        M3AccessToken token;
+        RateLimitLease? lease = null;
+        if (IsCounted(request) && _registration.Budget.MayWait)
+        {
+            (token, lease) = await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            token = await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            if (IsCounted(request))
+                _registration.Budget.Take(token.Subject, _registration.Now);
+        }
+
         Attach(request, token);
         return (token, lease);
     }

@@ -76,7 +76,7 @@ internal sealed class JwksCache : IDisposable
                 : now < usableUntil ? JwksState.Stale
                 : JwksState.Expired;
             return new JwksStatus(state, _snapshot?.FetchedAt, _snapshot?.FreshUntil, usableUntil,
-                now - _lastLook < Cooldown ? _lastLook + Cooldown : null,
+                IsCoolingDown(now) ? _lastLook + Cooldown : null,
                 _snapshot?.Keys.Describe() ?? [], _snapshot?.Keys.PassedOver ?? [], _lastFailure?.Message);
         }
     }
@@ -96,7 +96,7 @@ internal sealed class JwksCache : IDisposable
                 return _snapshot.Keys;
 
             DateTimeOffset now = Now;
-            if (_fetch is null && now - _lastLook < Cooldown)
+            if (_fetch is null && IsCoolingDown(now))
                 throw CoolingDown(misfit, now);
             if (_fetch is null)
             {
@@ -121,8 +121,8 @@ internal sealed class JwksCache : IDisposable
 
     public void Dispose()
     {
+        // Only cancelled: a fetch may begin at this very moment, and would find the source gone. Without a timer it holds nothing.
         _disposed.Cancel();
-        _disposed.Dispose();
     }
 
     private async ValueTask<KeySet> RefreshAsync(CancellationToken cancellationToken)
@@ -251,6 +251,9 @@ internal sealed class JwksCache : IDisposable
         bool isFresh = _snapshot is not null && now < _snapshot.RefreshAt;
         Volatile.Write(ref _nextLook, (isFresh ? _snapshot!.RefreshAt : _nextAttempt).UtcTicks);
     }
+
+    // Called under the gate. A clock that was set back is no reason to wait longer.
+    private bool IsCoolingDown(DateTimeOffset now) => now >= _lastLook && now - _lastLook < Cooldown;
 
     // Called under the gate.
     private M3AuthException CoolingDown(string misfit, DateTimeOffset now)

@@ -3,8 +3,6 @@ namespace M3.Client.Auth;
 /// <summary>The first source that has a token. A source that fails ends the search: the next one's token might be somebody else's.</summary>
 internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : INamedTokenSource
 {
-    private ITokenSource? _answering;
-
     public string Name => string.Join(", ", sources.Select(TokenSourceReading.NameOf));
 
     // As often as its most eager source: one that is not to be looked at that often is passed over then, see below.
@@ -12,7 +10,7 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
-        if (context.Held is not null && _answering is not null && await LookForNewsAsync(context, cancellationToken).ConfigureAwait(false) is { } news)
+        if (context.Held is { } held && await LookForNewsAsync(held, context, cancellationToken).ConfigureAwait(false) is { } news)
             return news;
 
         foreach (ITokenSource source in sources)
@@ -21,30 +19,29 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
                 return raw;
         }
 
-        _answering = null;
         return null;
     }
 
     // Whether anything has changed up to the source whose token is in use. What is not to be looked at often is passed over, and its
     // own token held still. Null: that source has none any more.
-    private async ValueTask<string?> LookForNewsAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    private async ValueTask<string?> LookForNewsAsync((string Raw, ITokenSource Source) held, TokenSourceContext context, CancellationToken cancellationToken)
     {
         foreach (ITokenSource source in sources)
         {
             if (source.PollInterval is not null && await AskAsync(source, context, cancellationToken).ConfigureAwait(false) is { } raw)
                 return raw;
-            if (source != _answering)
+            if (!ReferenceEquals(source, held.Source))
                 continue;
             if (source.PollInterval is not null)
                 return null;
-            context.Answer(source);
-            return context.Held;
+            context.Answering = source;
+            return held.Raw;
         }
 
         return null;
     }
 
-    private async ValueTask<string?> AskAsync(ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
+    private static async ValueTask<string?> AskAsync(ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
     {
         string? raw;
         try
@@ -53,14 +50,14 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
         }
         catch (M3AuthException)
         {
-            context.Answer(source);
+            context.Answering ??= source;
             throw;
         }
 
         if (string.IsNullOrWhiteSpace(raw))
             return null;
-        _answering = source;
-        context.Answer(source);
+        // A chain inside this one has named its own.
+        context.Answering ??= source;
         return raw;
     }
 }

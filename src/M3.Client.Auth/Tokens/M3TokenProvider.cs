@@ -263,7 +263,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (isHeld && _pollInterval is null)
             return Cache(current!);
 
-        var context = new TokenSourceContext(_options, _backchannel, _metadata, _log, look.Rejected, isHeld ? current!.Raw : null);
+        var context = new TokenSourceContext(_options, _backchannel, _metadata, _log, look.Rejected, isHeld ? (current!.Raw, current.Source) : null);
         string? raw;
         ITokenSource answering;
         try
@@ -287,7 +287,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(raw), cancellationToken).ConfigureAwait(false);
             _log.TokenAccepted(validated.Token, source, _options);
             DateTimeOffset expires = _options.ValidateLifetime ? validated.Token.ExpiresAt : DateTimeOffset.MaxValue;
-            return Cache(new CachedToken(raw, validated, expires, RenewalOf(expires, look.IsPolled), look.IsPolled));
+            return Cache(new CachedToken(raw, validated, expires, RenewalOf(expires, look.IsPolled), answering));
         }
         catch (M3AuthException e)
         {
@@ -301,7 +301,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         try
         {
             ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(token.Raw), cancellationToken).ConfigureAwait(false);
-            return new CachedToken(token.Raw, validated, token.ExpiresAt, token.RenewAt, token.IsPolled);
+            return new CachedToken(token.Raw, validated, token.ExpiresAt, token.RenewAt, token.Source);
         }
         catch (M3AuthException e) when (e is not JwksUnavailableException)
         {
@@ -400,7 +400,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     }
 
     /// <summary>A token with its verdict and what the verdict rests on.</summary>
-    private sealed class CachedToken(string raw, ValidatedToken validated, DateTimeOffset expiresAt, DateTimeOffset renewAt, bool isPolled)
+    private sealed class CachedToken(string raw, ValidatedToken validated, DateTimeOffset expiresAt, DateTimeOffset renewAt, ITokenSource source)
     {
         private long _nextLook;
 
@@ -414,7 +414,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
         public DateTimeOffset RenewAt { get; } = renewAt;
 
-        public bool IsPolled { get; } = isPolled;
+        public ITokenSource Source { get; } = source;
+
+        public bool IsPolled => Source.PollInterval is not null;
 
         /// <summary>Until then (UTC ticks) nothing is due: not the expiry, the source, the renewal or the keys.</summary>
         public long NextLook => Volatile.Read(ref _nextLook);

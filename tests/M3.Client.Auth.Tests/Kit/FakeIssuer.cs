@@ -29,27 +29,27 @@ internal sealed class FakeIssuer
         AnswerDiscovery = ServeMetadata;
         AnswerJwks = ServeKeys;
         Keys = [RsaJwk(RsaKeyId, SharedRsa), EcJwk(EcKeyId, SharedEcdsa)];
-        Backchannel.When($"{url.TrimEnd('/')}/.well-known/openid-configuration").Respond(request =>
+        Backchannel.When($"{url.TrimEnd('/')}/.well-known/openid-configuration").Respond(async request =>
         {
             Interlocked.Increment(ref _discoveryRequests);
-            return AnswerDiscovery(request);
+            return await Settle(AnswerDiscovery, request);
         });
-        Backchannel.When($"{url.TrimEnd('/')}/jwks").Respond(request =>
+        Backchannel.When($"{url.TrimEnd('/')}/jwks").Respond(async request =>
         {
             Interlocked.Increment(ref _jwksRequests);
-            return AnswerJwks(request);
+            return await Settle(AnswerJwks, request);
         });
     }
 
     /// <summary>For <see cref="M3AuthOptions.BackchannelHttpHandler"/>. What it does not know is 404.</summary>
-    public MockHttpMessageHandler Backchannel { get; } = new(BackendDefinitionBehavior.Always);
+    public MockHttpMessageHandler Backchannel { get; } = new Line();
 
     /// <summary>The published keys: change them to rotate.</summary>
     public List<JsonObject> Keys { get; }
 
     public string Jwks => new JsonObject { ["keys"] = new JsonArray([.. Keys.Select(key => key.DeepClone())]) }.ToJsonString();
 
-    /// <summary>May wait before it answers; may throw only if it is not async, for MockHttp loses the failure of a task.</summary>
+    /// <summary>May wait before it answers; may throw only before it waits, for MockHttp loses what is thrown later.</summary>
     public Func<HttpRequestMessage, Task<HttpResponseMessage>> AnswerDiscovery { get; set; }
 
     /// <inheritdoc cref="AnswerDiscovery" />
@@ -145,8 +145,35 @@ internal sealed class FakeIssuer
 
     public static HttpResponseMessage Status(HttpStatusCode status) => new(status);
 
+    private static async Task<HttpResponseMessage> Settle(Func<HttpRequestMessage, Task<HttpResponseMessage>> answer, HttpRequestMessage request)
+    {
+        try
+        {
+            return await answer(request);
+        }
+        catch (Exception e)
+        {
+            return new NoAnswer(e);
+        }
+    }
+
     private Task<HttpResponseMessage> ServeMetadata(HttpRequestMessage request) =>
         Task.FromResult(Json(new JsonObject { ["issuer"] = _url, ["jwks_uri"] = $"{_url.TrimEnd('/')}/jwks" }.ToJsonString()));
 
     private Task<HttpResponseMessage> ServeKeys(HttpRequestMessage request) => Task.FromResult(Json(Jwks));
+
+    /// <summary>MockHttp never completes a request whose answer throws, so the exception travels as an answer up to here.</summary>
+    private sealed class Line() : MockHttpMessageHandler(BackendDefinitionBehavior.Always)
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            HttpResponseMessage response = await base.SendAsync(request, cancellationToken);
+            return response is NoAnswer none ? throw none.Exception : response;
+        }
+    }
+
+    private sealed class NoAnswer(Exception exception) : HttpResponseMessage
+    {
+        public Exception Exception { get; } = exception;
+    }
 }

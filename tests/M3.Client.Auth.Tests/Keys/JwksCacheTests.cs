@@ -1,0 +1,764 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.Logging;
+
+namespace M3.Client.Auth.Tests.Keys;
+
+/// <summary>The issuer's keys over time: their lifetime, the cool-down, the outage.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class JwksCacheTests
+{
+    private const double Lifetime = 3600;
+    private const double Cooldown = 30;
+    private const double Day = 24 * 3600;
+
+    // One fetch at a time
+
+    [Test]
+    public async Task A_hundred_callers_share_one_fetch_and_one_set()
+    {
+        using var room = new KeyRoom();
+        HeldAnswer held = room.HoldKeys();
+
+        Task<KeySet>[] callers = [.. Enumerable.Range(0, 100).Select(_ => room.GetAsync())];
+        await held.Arrived;
+        Assert.That(callers.Any(caller => caller.IsCompleted), Is.False);
+        held.Release();
+        KeySet[] sets = await Task.WhenAll(callers);
+
+        Assert.That(sets.Distinct().Count(), Is.EqualTo(1));
+        Assert.That((room.Issuer.DiscoveryRequests, room.Issuer.JwksRequests), Is.EqualTo((1, 1)));
+    }
+
+    [Test]
+    public async Task A_hit_is_answered_on_the_spot()
+    {
+        using var room = new KeyRoom();
+        KeySet keys = await room.GetAsync();
+
+        Task<KeySet> hit = room.GetAsync();
+
+        Assert.That(hit.IsCompletedSuccessfully);
+        Assert.That(await hit, Is.SameAs(keys));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_caller_that_gives_up_ends_only_its_own_wait()
+    {
+        using var room = new KeyRoom();
+        using var impatient = new CancellationTokenSource();
+        HeldAnswer held = room.HoldKeys();
+
+        // The one that started the fetch is the one that leaves.
+        Task<KeySet> leaving = room.GetAsync(impatient.Token);
+        Task<KeySet> staying = room.GetAsync();
+        await held.Arrived;
+        await impatient.CancelAsync();
+
+        await Assert.ThatAsync(() => leaving, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(staying.IsCompleted, Is.False);
+        held.Release();
+        Assert.That((await staying).Count, Is.EqualTo(2));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_caller_with_an_unknown_kid_that_gives_up_ends_only_its_own_wait()
+    {
+        using var room = new KeyRoom();
+        using var impatient = new CancellationTokenSource();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        HeldAnswer held = room.HoldKeys();
+        string token = room.TokenUnder("rsa-2");
+
+        Task<M3AccessToken> leaving = room.ValidateAsync(token, impatient.Token);
+        Task<M3AccessToken> staying = room.ValidateAsync(token);
+        await held.Arrived;
+        await impatient.CancelAsync();
+
+        await Assert.ThatAsync(() => leaving, Throws.InstanceOf<OperationCanceledException>());
+        held.Release();
+        Assert.That((await staying).KeyId, Is.EqualTo("rsa-2"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_caller_that_has_given_up_already_still_lets_the_keys_be_fetched_for_others()
+    {
+        using var room = new KeyRoom();
+
+        await Assert.ThatAsync(() => room.GetAsync(new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+
+        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+    }
+
+    // The lifetime
+
+    [Test]
+    public async Task Nobody_asks_the_issuer_before_75_percent_of_the_lifetime()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+
+        room.Advance((Lifetime * 0.75) - 1);
+
+        Assert.That(room.GetAsync().IsCompletedSuccessfully);
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task From_85_percent_of_the_lifetime_a_background_refresh_is_under_way_that_nobody_waits_for()
+    {
+        using var room = new KeyRoom();
+        KeySet old = await room.GetAsync();
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        HeldAnswer held = room.HoldKeys();
+
+        room.Advance(Lifetime * 0.85);
+        Task<KeySet> first = room.GetAsync();
+        Assert.That(first.IsCompletedSuccessfully);
+        Assert.That(await first, Is.SameAs(old));
+        await held.Arrived;
+        Task<KeySet> during = room.GetAsync();
+        Assert.That(during.IsCompletedSuccessfully);
+        Assert.That(await during, Is.SameAs(old));
+
+        held.Release();
+        await KeyRoom.UntilAsync(() => room.Cache.Current != old, "the new keys are in use");
+        Assert.That(room.Cache.Current!.KeyIds, Does.Contain("rsa-2"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task The_refresh_is_due_at_80_percent_with_5_percent_of_jitter()
+    {
+        List<double> due = [];
+        for (int i = 0; i < 100; i++)
+        {
+            using var room = new KeyRoom();
+            await room.GetAsync();
+            due.Add((room.Cache.NextLook - Scene.Noon.UtcTicks) / (double)TimeSpan.TicksPerSecond / Lifetime);
+        }
+
+        await TestContext.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"due from {due.Min():p1} to {due.Max():p1} of the lifetime"));
+        Assert.That(due, Is.All.InRange(0.75, 0.85));
+        Assert.That(due.Max() - due.Min(), Is.GreaterThan(0.03), "processes that started together must not ask together");
+    }
+
+    [Test]
+    public async Task Keys_past_their_lifetime_are_waited_for_once_and_served_while_the_issuer_is_down()
+    {
+        using var room = new KeyRoom();
+        KeySet keys = await room.GetAsync();
+        room.Advance(Lifetime + 1);
+        room.Issuer.GoDown();
+
+        Assert.That(await room.GetAsync(), Is.SameAs(keys));
+        Task<KeySet> next = room.GetAsync();
+        Assert.That(next.IsCompletedSuccessfully, "the outage is known by now");
+    }
+
+    [Test]
+    public async Task The_same_document_again_keeps_the_same_set_and_a_new_lifetime()
+    {
+        using var room = new KeyRoom();
+        KeySet keys = await room.GetAsync();
+        room.Advance(Lifetime * 2);
+
+        Assert.That(await room.GetAsync(), Is.SameAs(keys));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(room.Cache.GetStatus(), Has.Property("FetchedAt").EqualTo(room.Now).And.Property("State").EqualTo(JwksState.Fresh));
+    }
+
+    [Test]
+    public async Task The_lifetime_is_the_one_configured()
+    {
+        using var room = new KeyRoom(options => options.JwksCacheTtl = TimeSpan.FromSeconds(100));
+        await room.GetAsync();
+
+        room.Advance(74);
+        await room.GetAsync();
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+        room.Advance(27);
+        await room.GetAsync();
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    // An unknown kid
+
+    [Test]
+    public async Task An_unknown_kid_is_refetched_within_the_same_call()
+    {
+        using var room = new KeyRoom();
+        await room.ValidateAsync(room.Issuer.Token(room.Now));
+        room.Advance(Cooldown);
+        room.Issuer.Keys.Clear();
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+
+        M3AccessToken token = await room.ValidateAsync(room.TokenUnder("rsa-2"));
+
+        Assert.That(token.KeyId, Is.EqualTo("rsa-2"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_reused_kid_with_a_new_key_is_refetched_within_the_same_call()
+    {
+        using var room = new KeyRoom();
+        await room.ValidateAsync(room.Issuer.Token(room.Now));
+        room.Advance(Cooldown);
+        room.Issuer.Keys[0] = FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa);
+
+        M3AccessToken token = await room.ValidateAsync(room.Issuer.Token(room.Now, rsa: FakeIssuer.OtherRsa));
+
+        Assert.That(token.KeyId, Is.EqualTo(FakeIssuer.RsaKeyId));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_kid_that_moves_to_a_key_of_another_type_is_refetched_within_the_same_call()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+        room.Issuer.Keys.Clear();
+        room.Issuer.Keys.Add(FakeIssuer.EcJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedEcdsa));
+
+        M3AccessToken token = await room.ValidateAsync(room.Issuer.Token(room.Now, header: header => header["kid"] = FakeIssuer.RsaKeyId, algorithm: "ES256"));
+
+        Assert.That(token.Algorithm, Is.EqualTo("ES256"));
+    }
+
+    [Test]
+    public async Task A_kid_that_stays_unknown_is_refused_after_one_look()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+
+        M3AuthException? error = await room.JudgeAsync(room.TokenUnder("nobody's"));
+
+        Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("looked at just now"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task The_first_load_counts_towards_the_cool_down()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+
+        room.Advance(12);
+        M3AuthException? early = await room.JudgeAsync(room.TokenUnder("x"));
+        Assert.That(early, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("12 s ago"));
+        room.Advance(17.9);
+        await room.JudgeAsync(room.TokenUnder("x"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+
+        room.Advance(0.1);
+        await room.JudgeAsync(room.TokenUnder("x"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_failed_attempt_counts_towards_the_cool_down()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+        room.Issuer.GoDown();
+        M3AuthException? down = await room.JudgeAsync(room.TokenUnder("x"));
+        int asked = room.Issuer.JwksRequests;
+        Assert.That(down, Is.TypeOf<JwksUnavailableException>().With.Message.Contains("could not be asked again"));
+
+        room.Issuer.ComeBack();
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("x", FakeIssuer.SharedRsa));
+        room.Advance(10);
+        M3AuthException? early = await room.JudgeAsync(room.TokenUnder("x"));
+        Assert.That(early, Is.TypeOf<JwksUnavailableException>().With.Message.Contains("10 s ago"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(asked));
+
+        room.Advance(20);
+        Assert.That(await room.JudgeAsync(room.TokenUnder("x")), Is.Null);
+    }
+
+    [Test]
+    public async Task The_cool_down_runs_from_the_attempt_and_not_from_its_answer()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+        HeldAnswer held = room.HoldKeys();
+        Task<M3AuthException?> slow = room.JudgeAsync(room.TokenUnder("x"));
+        await held.Arrived;
+        room.Advance(4);
+        held.Release();
+        await slow;
+
+        room.Advance(Cooldown - 4);
+        await room.JudgeAsync(room.TokenUnder("x"));
+
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+    }
+
+    [Test]
+    public async Task Nobody_queues_in_the_cool_down()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(1);
+
+        Task<M3AuthException?>[] calls = [.. Enumerable.Range(0, 200).Select(i => room.JudgeAsync(room.TokenUnder($"kid-{i}")))];
+
+        Assert.That(calls, Is.All.Property("IsCompleted").True);
+        Assert.That(await Task.WhenAll(calls), Is.All.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("1 s ago"));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_hundred_calls_with_an_unknown_kid_share_one_refetch()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        HeldAnswer held = room.HoldKeys();
+        string token = room.TokenUnder("rsa-2");
+
+        Task<M3AuthException?>[] calls = [.. Enumerable.Range(0, 100).Select(_ => room.JudgeAsync(token))];
+        await held.Arrived;
+        held.Release();
+
+        Assert.That(await Task.WhenAll(calls), Is.All.Null);
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_call_that_failed_against_an_older_set_takes_the_newer_one_without_asking()
+    {
+        using var room = new KeyRoom();
+        KeySet old = await room.GetAsync();
+        room.Advance(Cooldown);
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        KeySet newer = await room.Cache.RefetchAsync(old, "first", default);
+        Assert.That(newer, Is.Not.SameAs(old));
+
+        // In the cool-down, and after it.
+        Assert.That(await room.Cache.RefetchAsync(old, "second", default), Is.SameAs(newer));
+        room.Advance(Cooldown);
+        Assert.That(await room.Cache.RefetchAsync(old, "third", default), Is.SameAs(newer));
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task The_scheduled_refresh_does_not_use_up_the_allowance_for_unknown_kids()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Lifetime * 0.85);
+        await room.GetAsync();
+        await KeyRoom.UntilAsync(() => room.Cache.GetStatus().FetchedAt == room.Now, "the scheduled refresh is done");
+
+        room.Advance(1);
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+
+        Assert.That(await room.JudgeAsync(room.TokenUnder("rsa-2")), Is.Null);
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+    }
+
+    [Test]
+    public async Task Known_kids_serve_while_an_unknown_one_is_looked_for()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Advance(Cooldown);
+        HeldAnswer held = room.HoldKeys();
+        Task<M3AuthException?> unknown = room.JudgeAsync(room.TokenUnder("x"));
+        await held.Arrived;
+
+        Task<M3AuthException?> known = room.JudgeAsync(room.Issuer.Token(room.Now));
+
+        Assert.That(known.IsCompletedSuccessfully);
+        Assert.That(await known, Is.Null);
+        Assert.That(unknown.IsCompleted, Is.False);
+        held.Release();
+        Assert.That(await unknown, Is.TypeOf<InvalidTokenSignatureException>());
+    }
+
+    [Test]
+    public async Task A_clock_that_was_set_back_does_not_lengthen_the_cool_down()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+
+        room.Clock.AdjustTime(room.Now.AddHours(-1));
+
+        Assert.That(await room.JudgeAsync(room.TokenUnder("rsa-2")), Is.Null);
+    }
+
+    [Test]
+    public async Task Ten_thousand_random_kids_within_a_minute_cost_two_requests_for_keys_at_most()
+    {
+        using var room = new KeyRoom();
+        string[] parts = room.Issuer.Token(room.Now).Split('.');
+        int refused = 0;
+        var watch = Stopwatch.StartNew();
+        for (int i = 0; i < 10_000; i++)
+        {
+            // The signature does not matter: the key comes first.
+            string header = Microsoft.IdentityModel.Tokens.Base64UrlEncoder.Encode($$"""{"alg":"RS256","kid":"{{Guid.NewGuid()}}"}""");
+            M3AuthException? error = await room.JudgeAsync($"{header}.{parts[1]}.{parts[2]}");
+            refused += error is InvalidTokenSignatureException ? 1 : 0;
+            room.Advance(59.9 / 10_000);
+        }
+
+        await TestContext.Out.WriteLineAsync($"10000 random kids in a simulated minute: {refused} refused, {room.Issuer.JwksRequests} JWKS requests, "
+            + $"{room.Issuer.DiscoveryRequests} metadata requests, {watch.ElapsedMilliseconds} ms");
+        Assert.That(refused, Is.EqualTo(10_000));
+        Assert.That(room.Issuer.JwksRequests, Is.InRange(1, 2));
+    }
+
+    // The outage
+
+    [Test]
+    public async Task Known_keys_serve_until_24_hours_past_their_lifetime_and_no_longer()
+    {
+        using var room = new KeyRoom();
+        KeySet keys = await room.GetAsync();
+        room.Issuer.GoDown();
+
+        room.Advance(Lifetime + Day - 1);
+        Assert.That(await room.GetAsync(), Is.SameAs(keys));
+        room.Advance(1);
+
+        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>());
+        room.Issuer.ComeBack();
+        room.Advance(60);
+        Assert.That(await room.GetAsync(), Is.SameAs(keys));
+    }
+
+    [Test]
+    public async Task There_is_one_warning_per_change_of_state()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        for (int outage = 1; outage <= 2; outage++)
+        {
+            room.Issuer.GoDown();
+            room.Advance(Lifetime);
+            for (int i = 0; i < 50; i++)
+            {
+                await room.GetAsync();
+                await room.SettleAsync();
+                room.Advance(31);
+            }
+
+            Assert.That(room.Log.Warnings.ToArray(), Has.Length.EqualTo(outage).And.All.Contains("could not be refreshed"));
+            room.Issuer.ComeBack();
+            await room.GetAsync();
+            await room.SettleAsync();
+            Assert.That(room.Cache.GetStatus().State, Is.EqualTo(JwksState.Fresh));
+            Assert.That(room.Log.Lines.Count(line => line.Event.Name == "KeysBack" && line.Level == LogLevel.Information), Is.EqualTo(outage));
+        }
+    }
+
+    [Test]
+    public async Task Without_keys_the_call_fails_as_JwksUnavailable_and_says_why()
+    {
+        using var room = new KeyRoom();
+        room.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Status(HttpStatusCode.ServiceUnavailable));
+
+        M3AuthException? error = await room.JudgeAsync(room.Issuer.Token(room.Now));
+
+        Assert.That(error, Is.TypeOf<JwksUnavailableException>().With.Message.Contains("https://issuer.test/jwks answered 503").And.Property("IsTransient").True);
+        Assert.That(error!.DocumentedMessage, Is.EqualTo("Invalid token signature"));
+    }
+
+    [Test]
+    public async Task Without_keys_attempts_back_off_from_1_to_30_seconds_with_jitter()
+    {
+        using var room = new KeyRoom();
+        List<double> attempts = [];
+        room.Issuer.AnswerDiscovery = _ =>
+        {
+            attempts.Add((room.Now - Scene.Noon).TotalSeconds);
+            throw new HttpRequestException(HttpRequestError.ConnectionError);
+        };
+
+        for (int tenths = 0; tenths < 3000; tenths++)
+        {
+            Task<KeySet> call = room.GetAsync();
+            var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => call))!;
+            Assert.That(error.Message, Does.Contain("could not be reached"));
+            room.Advance(0.1);
+        }
+
+        double[] gaps = [.. attempts.Zip(attempts.Skip(1), (a, b) => Math.Round(b - a, 1))];
+        await TestContext.Out.WriteLineAsync($"{attempts.Count} attempts in 300 s, after {string.Join(" ", gaps.Select(gap => gap.ToString(CultureInfo.InvariantCulture)))} s");
+        Assert.That(gaps[0], Is.InRange(1.0, 1.3));
+        Assert.That(gaps[1], Is.InRange(2.0, 2.5));
+        Assert.That(gaps[2], Is.InRange(4.0, 4.9));
+        Assert.That(gaps, Is.All.InRange(1.0, 30.1));
+        Assert.That(gaps[6..], Is.All.GreaterThan(20));
+        Assert.That(gaps[6..].Distinct().Count(), Is.GreaterThan(1), "without jitter all processes come back at once");
+    }
+
+    [Test]
+    public async Task In_the_back_off_the_call_fails_at_once_and_says_when_the_next_attempt_is()
+    {
+        using var room = new KeyRoom();
+        room.Issuer.GoDown();
+        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>());
+        int asked = room.Issuer.DiscoveryRequests;
+
+        Task<KeySet> second = room.GetAsync();
+
+        Assert.That(second.IsFaulted);
+        await Assert.ThatAsync(() => second, Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("next attempt in 2 s"));
+        Assert.That(room.Issuer.DiscoveryRequests, Is.EqualTo(asked));
+    }
+
+    [TestCase("<!doctype html><title>Sign in</title>", TestName = "A sign-in page never replaces good keys")]
+    [TestCase("", TestName = "An empty answer never replaces good keys")]
+    [TestCase("{", TestName = "A truncated answer never replaces good keys")]
+    [TestCase("""{"keys":[]}""", TestName = "A set without keys never replaces good keys")]
+    [TestCase("""{"keys":[{"kty":"oct","kid":"rsa-1","k":"AAAA"}]}""", TestName = "A set without a usable key never replaces good keys")]
+    [TestCase("""{"keys":[{"kty":"RSA","kid":"rsa-1","n":"AQAB","e":"AQAB"}]}""", TestName = "A set of weak keys never replaces good keys")]
+    public async Task A_bad_set_never_replaces_a_good_one(string answer)
+    {
+        using var room = new KeyRoom();
+        KeySet good = await room.GetAsync();
+        room.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(answer));
+
+        room.Advance(Cooldown);
+        Assert.That(await room.JudgeAsync(room.TokenUnder("x")), Is.TypeOf<JwksUnavailableException>());
+        Assert.That(room.Cache.Current, Is.SameAs(good));
+        room.Advance(Lifetime);
+        Assert.That(await room.GetAsync(), Is.SameAs(good));
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now)), Is.Null);
+        await room.SettleAsync();
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(room.Cache.Current, Is.SameAs(good));
+        Assert.That(room.Cache.GetStatus().LastError, Is.Not.Null);
+    }
+
+    [Test]
+    public async Task A_failed_refresh_while_the_keys_are_fresh_keeps_them()
+    {
+        using var room = new KeyRoom();
+        KeySet good = await room.GetAsync();
+        room.Issuer.GoDown();
+        room.Advance(Lifetime * 0.85);
+
+        Assert.That(await room.GetAsync(), Is.SameAs(good));
+        await KeyRoom.UntilAsync(() => room.Log.Warnings.Any(), "the refresh has failed");
+        Assert.That(await room.GetAsync(), Is.SameAs(good));
+        Assert.That(room.Cache.GetStatus().State, Is.EqualTo(JwksState.Fresh));
+    }
+
+    // Time
+
+    [Test]
+    public async Task A_hung_fetch_ends_after_five_seconds_even_if_the_handler_ignores_its_cancellation()
+    {
+        using var room = new KeyRoom();
+        HeldAnswer held = room.HoldKeys();
+        Task<KeySet> call = room.GetAsync();
+        await held.Arrived;
+
+        room.Advance(4.9);
+        Assert.That(call.IsCompleted, Is.False);
+        room.Advance(0.1);
+
+        await Assert.ThatAsync(() => call, Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("within 5 s"));
+    }
+
+    [Test]
+    public async Task A_hung_refresh_leaves_the_known_keys_in_use_and_the_next_attempt_free()
+    {
+        using var room = new KeyRoom();
+        KeySet old = await room.GetAsync();
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = room.Issuer.AnswerJwks;
+        HeldAnswer held = room.HoldKeys();
+        room.Advance(Lifetime * 0.85);
+        await room.GetAsync();
+        await held.Arrived;
+        room.Advance(5);
+        await KeyRoom.UntilAsync(() => room.Log.Warnings.Any(), "the refresh has failed");
+
+        room.Issuer.AnswerJwks = answer;
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        room.Advance(2);
+        Assert.That(await room.GetAsync(), Is.SameAs(old));
+        await KeyRoom.UntilAsync(() => room.Cache.Current != old, "the next attempt has succeeded");
+    }
+
+    [Test]
+    public async Task A_late_answer_never_overwrites_a_newer_one()
+    {
+        using var room = new KeyRoom();
+        await room.GetAsync();
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = room.Issuer.AnswerJwks;
+        string stale = room.Issuer.Jwks.Replace("rsa-1", "rsa-0", StringComparison.Ordinal);
+        var held = new HeldAnswer(_ => Task.FromResult(FakeIssuer.Json(stale)));
+        room.Issuer.AnswerJwks = held.AnswerAsync;
+        room.Advance(Lifetime);
+        Task<KeySet> hanging = room.GetAsync();
+        await held.Arrived;
+        room.Advance(5);
+        await hanging;
+
+        room.Issuer.AnswerJwks = answer;
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        room.Advance(2);
+        await room.GetAsync();
+        await KeyRoom.UntilAsync(() => room.Cache.Current!.KeyIds.Contains("rsa-2"), "the newer answer is in use");
+        held.Release();
+        await held.Answered;
+
+        // Time enough to do harm.
+        int turns = 0;
+        await KeyRoom.UntilAsync(() =>
+        {
+            Assert.That(room.Cache.Current!.KeyIds, Does.Contain("rsa-2").And.Not.Contain("rsa-0"));
+            return turns++ > 1000;
+        }, "a thousand turns");
+    }
+
+    [Test]
+    public async Task Disposing_ends_a_fetch_and_its_waiters()
+    {
+        using var room = new KeyRoom();
+        HeldAnswer held = room.HoldKeys();
+        Task<KeySet> call = room.GetAsync();
+        await held.Arrived;
+
+        room.Cache.Dispose();
+
+        await Assert.ThatAsync(() => call, Throws.TypeOf<JwksUnavailableException>());
+        Assert.That(room.Log.Warnings, Is.Empty);
+    }
+
+    // The verdict
+
+    [Test]
+    public async Task A_new_set_revalidates_the_cached_token_and_a_withdrawn_key_stops_being_trusted()
+    {
+        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
+        using HttpResponseMessage before = await scene.CallAsync();
+        scene.Issuer.Keys.RemoveAt(0);
+
+        scene.Clock.Advance(TimeSpan.FromMinutes(11));
+        var error = await scene.FailAsync<InvalidTokenSignatureException>();
+
+        Assert.That(error.Message, Does.Contain("no usable key 'rsa-1'"));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_key_that_is_withdrawn_by_a_background_refresh_stops_being_trusted_as_soon_as_that_is_done()
+    {
+        using var scene = new Scene(options => (options.JwksCacheTtl, options.RateLimitEnabled) = (TimeSpan.FromMinutes(10), false));
+        using HttpResponseMessage before = await scene.CallAsync();
+        scene.Issuer.Keys.RemoveAt(0);
+        scene.Clock.Advance(TimeSpan.FromMinutes(9));
+
+        M3AuthException? error = null;
+        await KeyRoom.UntilAsync(async () =>
+        {
+            try
+            {
+                using HttpResponseMessage response = await scene.CallAsync();
+            }
+            catch (M3AuthException e)
+            {
+                error = e;
+            }
+
+            return error is not null;
+        }, "the withdrawn key is refused");
+
+        Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>());
+        Assert.That(scene.Issuer.JwksRequests, Is.InRange(2, 3));
+    }
+
+    [Test]
+    public async Task A_new_set_that_still_has_the_key_keeps_the_cached_token()
+    {
+        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
+        using HttpResponseMessage before = await scene.CallAsync();
+        scene.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+
+        scene.Clock.Advance(TimeSpan.FromMinutes(11));
+        using HttpResponseMessage after = await scene.CallAsync();
+
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(new[] { scene.Token, scene.Token }));
+    }
+
+    [Test]
+    public async Task A_kid_that_stands_on_two_keys_tries_both()
+    {
+        using var room = new KeyRoom();
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa));
+        room.Issuer.Keys.Add(FakeIssuer.EcJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedEcdsa));
+
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now)), Is.Null);
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, rsa: FakeIssuer.OtherRsa)), Is.Null);
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, header: header => header["kid"] = FakeIssuer.RsaKeyId, algorithm: "ES256")), Is.Null);
+        using var third = System.Security.Cryptography.RSA.Create(2048);
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, rsa: third)), Is.TypeOf<InvalidTokenSignatureException>());
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+    }
+
+    // What it shows
+
+    [Test]
+    public async Task The_status_before_the_first_load_is_Empty()
+    {
+        using var scene = new Scene();
+        using var tokens = new M3TokenProvider(scene.Options(), scene.Log);
+
+        Assert.That(tokens.GetKeyStatus(), Is.EqualTo(new JwksStatus(JwksState.Empty, null, null, null, null, [], [], null))
+            .Using<JwksStatus>((a, b) => a with { UsableKeys = [], PassedOverKeys = [] } == b with { UsableKeys = [], PassedOverKeys = [] }));
+        scene.Issuer.GoDown();
+        await Assert.ThatAsync(() => tokens.GetTokenAsync().AsTask(), Throws.TypeOf<JwksUnavailableException>());
+        Assert.That(tokens.GetKeyStatus(), Has.Property("State").EqualTo(JwksState.Empty).And.Property("LastError").Contains("could not be reached"));
+    }
+
+    [Test]
+    public async Task The_status_tells_the_state_of_the_keys_over_their_whole_life()
+    {
+        using var room = new KeyRoom();
+        room.Issuer.Keys.Add(new JsonObject { ["kty"] = "oct", ["kid"] = "shared" });
+        DateTimeOffset start = room.Now;
+        await room.GetAsync();
+
+        JwksStatus fresh = room.Cache.GetStatus();
+        Assert.That(fresh, Is.EqualTo(new JwksStatus(JwksState.Fresh, start, start.AddHours(1), start.AddHours(25), start.AddSeconds(30), fresh.UsableKeys, fresh.PassedOverKeys, null)));
+        Assert.That(fresh.UsableKeys, Is.EquivalentTo((string[])["rsa-1 (RS256)", "ec-1 (ES256)"]));
+        Assert.That(fresh.PassedOverKeys, Is.EqualTo((string[])["'shared': its kty is 'oct'"]));
+
+        room.Advance(Cooldown);
+        Assert.That(room.Cache.GetStatus().CoolingDownUntil, Is.Null);
+
+        room.Issuer.GoDown();
+        room.Advance(Lifetime - Cooldown);
+        await room.GetAsync();
+        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Stale).And.Property("LastError").Contains("could not be reached"));
+
+        room.Advance(Day);
+        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Expired).And.Property("UsableUntil").EqualTo(room.Now));
+
+        room.Issuer.ComeBack();
+        await room.GetAsync();
+        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null);
+    }
+}

@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Time.Testing;
+
+namespace M3.Client.Auth.Tests.Kit;
+
+/// <summary>The key cache and the validator alone, between an issuer and a clock.</summary>
+internal sealed class KeyRoom : IDisposable
+{
+    private readonly Backchannel _backchannel;
+
+    /// <param name="configure">Changes the settings.</param>
+    /// <param name="handler">Stands in for the issuer's backchannel.</param>
+    public KeyRoom(Action<M3AuthOptions>? configure = null, HttpMessageHandler? handler = null, string issuerUrl = FakeIssuer.Url)
+    {
+        Issuer = new FakeIssuer(issuerUrl);
+        var options = new M3AuthOptions
+        {
+            IssuerUrl = issuerUrl,
+            Audience = Scene.Audience,
+            BackchannelHttpHandler = handler ?? Issuer.Backchannel,
+            TimeProvider = Clock,
+            Debug = true,
+        };
+        configure?.Invoke(options);
+        var log = new Log(options, Log);
+        _backchannel = new Backchannel(options.BackchannelHttpHandler, Clock);
+        Cache = new JwksCache(options, _backchannel, new IssuerMetadata(options, _backchannel), log);
+        Validator = new TokenValidator(options, Cache, _backchannel);
+    }
+
+    public FakeTimeProvider Clock { get; } = new(Scene.Noon);
+
+    public FakeIssuer Issuer { get; }
+
+    public RecordingLoggerFactory Log { get; } = new();
+
+    public JwksCache Cache { get; }
+
+    public TokenValidator Validator { get; }
+
+    public DateTimeOffset Now => Clock.GetUtcNow();
+
+    public void Advance(double seconds) => Clock.Advance(TimeSpan.FromSeconds(seconds));
+
+    public Task<KeySet> GetAsync(CancellationToken cancellationToken = default) => Cache.GetAsync(cancellationToken).AsTask();
+
+    public async Task<M3AccessToken> ValidateAsync(string token, CancellationToken cancellationToken = default) =>
+        (await Validator.ValidateAsync(BearerToken.Parse(token), cancellationToken)).Token;
+
+    /// <summary>The verdict: null when the token is valid. Whatever is no <see cref="M3AuthException"/> fails the test.</summary>
+    public async Task<M3AuthException?> JudgeAsync(string token)
+    {
+        try
+        {
+            await ValidateAsync(token);
+            return null;
+        }
+        catch (M3AuthException e)
+        {
+            return e;
+        }
+    }
+
+    /// <summary>A token under a <c>kid</c> that the issuer does not publish.</summary>
+    public string TokenUnder(string kid) => Issuer.Token(Now, header: header => header["kid"] = kid);
+
+    /// <summary>Holds the issuer's next answers with keys back until they are let go; what they say is settled then, too.</summary>
+    public HeldAnswer HoldKeys()
+    {
+        var held = new HeldAnswer(Issuer.AnswerJwks);
+        Issuer.AnswerJwks = held.AnswerAsync;
+        return held;
+    }
+
+    /// <summary>Waits for a fetch that began at this moment of the clock, if one did.</summary>
+    public Task SettleAsync() => UntilAsync(() => Cache.NextLook != (Now + Backchannel.Timeout).UtcTicks, "the fetch is over");
+
+    /// <summary>Waits for what happens in the background, which takes no fake time.</summary>
+    public static Task UntilAsync(Func<bool> isSo, string what) => UntilAsync(() => Task.FromResult(isSo()), what);
+
+    /// <inheritdoc cref="UntilAsync(Func{bool}, string)"/>
+    public static async Task UntilAsync(Func<Task<bool>> isSo, string what)
+    {
+        var patience = Stopwatch.StartNew();
+        while (!await isSo())
+        {
+            Assert.That(patience.Elapsed, Is.LessThan(TimeSpan.FromSeconds(10)), $"it never came true: {what}");
+            // Behind whatever else waits for a thread; Task.Yield() would come back before it.
+            var turn = new TaskCompletionSource();
+            ThreadPool.QueueUserWorkItem(mine => mine.SetResult(), turn, preferLocal: false);
+            await turn.Task;
+        }
+    }
+
+    public void Dispose()
+    {
+        Cache.Dispose();
+        _backchannel.Dispose();
+        Issuer.Backchannel.Dispose();
+        Log.Dispose();
+    }
+}
+
+/// <summary>An answer that waits; it ignores that its request was cancelled, as some handlers do.</summary>
+internal sealed class HeldAnswer(Func<HttpRequestMessage, Task<HttpResponseMessage>> answer)
+{
+    private readonly TaskCompletionSource _arrived = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task Arrived => _arrived.Task;
+
+    public Task Answered => _answered.Task;
+
+    public void Release() => _released.SetResult();
+
+    public async Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request)
+    {
+        _arrived.TrySetResult();
+        await _released.Task;
+        HttpResponseMessage response = await answer(request);
+        _answered.TrySetResult();
+        return response;
+    }
+}

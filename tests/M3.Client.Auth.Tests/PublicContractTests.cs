@@ -1,7 +1,6 @@
 using System.Reflection;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace M3.Client.Auth.Tests;
 
@@ -11,39 +10,38 @@ public sealed class PublicContractTests
 {
     private static readonly Assembly Library = typeof(M3AuthHandler).Assembly;
 
-    // Compiled, so that a changed parameter's name, type or default is noticed, too.
-    [Test]
-    public void Every_promised_member_is_there()
-    {
-        Action promised = () =>
-        {
-            var options = new M3AuthOptions();
-            ILoggerFactory? loggers = null;
-            IConfiguration configuration = null!;
-            IHttpClientBuilder builder = null!;
-            IM3TokenProvider tokens = new M3TokenProvider(options: options, loggerFactory: loggers);
-            M3AuthToken(tokens).GetAwaiter().GetResult();
-            builder = builder.AddM3Auth();
-            builder = builder.AddM3Auth(configure: (M3AuthOptions _) => { }, prefix: "M3_OAUTH2_");
-            builder = builder.AddM3Auth(configure: (IServiceProvider _, M3AuthOptions _) => { }, prefix: "M3_OAUTH2_");
-            DelegatingHandler handler = new M3AuthHandler(options) { InnerHandler = new HttpClientHandler() };
-            handler = new M3AuthHandler(options: options, loggerFactory: loggers);
-            handler = new M3AuthHandler(tokens: tokens, options: options, loggerFactory: loggers);
-            HttpClient client = M3HttpClient.Create(new Uri("https://m3.test"));
-            client = M3HttpClient.Create(baseAddress: new Uri("https://m3.test"), options: options, innerHandler: handler, loggerFactory: loggers);
-            options = M3AuthOptions.FromEnvironment();
-            options = M3AuthOptions.FromEnvironment(prefix: "M3_OAUTH2_");
-            options = M3AuthOptions.FromConfiguration(configuration);
-            options = M3AuthOptions.FromConfiguration(configuration: configuration, prefix: "M3_OAUTH2_");
-            ITokenSource[] sources =
-            [
-                TokenSources.FromEnvironment("name"), TokenSources.FromFile("path"), TokenSources.FromConfiguration(configuration, "key"), TokenSources.FromValue(null),
-                TokenSources.From((CancellationToken _) => new ValueTask<string?>("token")), TokenSources.ClientCredentials("id", "secret"), TokenSources.FirstOf(),
-            ];
-            options.TokenSource = sources[0];
-        };
+    [TestCase(typeof(M3AuthHttpClientBuilderExtensions), "AddM3Auth(IHttpClientBuilder builder, Action<M3AuthOptions> configure = null, String prefix = M3_OAUTH2_) : IHttpClientBuilder")]
+    [TestCase(typeof(M3AuthHttpClientBuilderExtensions), "AddM3Auth(IHttpClientBuilder builder, Action<IServiceProvider, M3AuthOptions> configure, String prefix = M3_OAUTH2_) : IHttpClientBuilder")]
+    [TestCase(typeof(M3AuthHandler), ".ctor(M3AuthOptions options, ILoggerFactory loggerFactory = null)")]
+    [TestCase(typeof(M3AuthHandler), ".ctor(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory loggerFactory = null)")]
+    [TestCase(typeof(M3HttpClient), "Create(Uri baseAddress, M3AuthOptions options = null, HttpMessageHandler innerHandler = null, ILoggerFactory loggerFactory = null) : HttpClient")]
+    [TestCase(typeof(M3AuthOptions), ".ctor()")]
+    [TestCase(typeof(M3AuthOptions), "FromEnvironment(String prefix = M3_OAUTH2_) : M3AuthOptions")]
+    [TestCase(typeof(M3AuthOptions), "FromConfiguration(IConfiguration configuration, String prefix = M3_OAUTH2_) : M3AuthOptions")]
+    [TestCase(typeof(ITokenSource), "ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) : ValueTask<String>")]
+    [TestCase(typeof(TokenSources), "FromEnvironment(String name = M3_OAUTH2_TOKEN) : ITokenSource")]
+    [TestCase(typeof(TokenSources), "FromFile(String path) : ITokenSource")]
+    [TestCase(typeof(TokenSources), "FromConfiguration(IConfiguration configuration, String key = M3_OAUTH2_TOKEN) : ITokenSource")]
+    [TestCase(typeof(TokenSources), "FromValue(String token) : ITokenSource")]
+    [TestCase(typeof(TokenSources), "From(Func<CancellationToken, ValueTask<String>> read) : ITokenSource")]
+    [TestCase(typeof(TokenSources), "ClientCredentials(String clientId, String clientSecret, IReadOnlyDictionary<String, String> parameters = null) : ITokenSource")]
+    [TestCase(typeof(TokenSources), "FirstOf(IEnumerable<ITokenSource> sources) : ITokenSource")]
+    [TestCase(typeof(IM3TokenProvider), "GetTokenAsync(CancellationToken cancellationToken = null) : ValueTask<M3AccessToken>")]
+    [TestCase(typeof(IM3TokenProvider), "RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = null) : ValueTask<M3AccessToken>")]
+    [TestCase(typeof(M3TokenProvider), ".ctor(M3AuthOptions options, ILoggerFactory loggerFactory = null)")]
+    [TestCase(typeof(M3TokenProvider), "Dispose() : Void")]
+    public void A_type_has_each_promised_member_with_these_names_and_defaults(Type type, string signature) =>
+        Assert.That(type.GetConstructors().Cast<MethodBase>().Concat(type.GetMethods()).Select(Describe), Does.Contain(signature));
 
-        Assert.That(promised, Is.Not.Null);
+    [Test]
+    public void What_is_to_be_passed_on_has_the_promised_base()
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(typeof(M3AuthHandler).BaseType, Is.EqualTo(typeof(DelegatingHandler)));
+            Assert.That(typeof(M3TokenProvider).GetInterfaces(), Is.EquivalentTo((Type[])[typeof(IM3TokenProvider), typeof(IDisposable)]));
+            Assert.That(typeof(M3AuthException).BaseType, Is.EqualTo(typeof(Exception)));
+        }
     }
 
     [TestCase("Enabled", typeof(bool), true)]
@@ -142,13 +140,16 @@ public sealed class PublicContractTests
         Assert.That((token.Audiences.Count, token.Scopes.Count, token.Subject, token.IssuedAt), Is.EqualTo((0, 0, (string?)null, (DateTimeOffset?)null)));
     }
 
-    private static async Task M3AuthToken(IM3TokenProvider tokens)
+    private static string Describe(MethodBase member)
     {
-        M3AccessToken token = await tokens.GetTokenAsync();
-        token = await tokens.GetTokenAsync(cancellationToken: default);
-        token = await tokens.RenewTokenAsync(rejected: token, cancellationToken: default);
-        _ = new M3AccessToken(token.Value);
+        string parameters = string.Join(", ", member.GetParameters().Select(parameter =>
+            $"{Describe(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? $" = {parameter.DefaultValue ?? "null"}" : "")}"));
+        return $"{member.Name}({parameters}){(member is MethodInfo method ? $" : {Describe(method.ReturnType)}" : "")}";
     }
+
+    private static string Describe(Type type) => type.IsGenericType
+        ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<{string.Join(", ", type.GetGenericArguments().Select(Describe))}>"
+        : type.Name;
 
     private sealed class Silent : ITokenSource
     {

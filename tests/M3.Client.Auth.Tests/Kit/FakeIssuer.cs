@@ -49,7 +49,7 @@ internal sealed class FakeIssuer
 
     public string Jwks => new JsonObject { ["keys"] = new JsonArray([.. Keys.Select(key => key.DeepClone())]) }.ToJsonString();
 
-    /// <summary>May wait before it answers; may throw only before it waits, for MockHttp loses what is thrown later.</summary>
+    /// <summary>May wait before it answers, and may throw instead, as a connection that breaks.</summary>
     public Func<HttpRequestMessage, Task<HttpResponseMessage>> AnswerDiscovery { get; set; }
 
     /// <inheritdoc cref="AnswerDiscovery" />

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 using M3.Client.Auth;
 using Microsoft.Extensions.Options;
 using ModelContextProtocol;
@@ -67,7 +68,8 @@ catch (OptionsValidationException e)
 {
     return Fail(1, [.. e.Failures, "See --help for what to set."]);
 }
-catch (Exception e) when (e is HttpRequestException or IOException or McpException or OperationCanceledException)
+catch (Exception e) when (e is HttpRequestException or IOException or McpException or JsonException or TimeoutException
+    or OperationCanceledException)
 {
     return Fail(1, $"M3 did not answer as it should: {e.Message}");
 }

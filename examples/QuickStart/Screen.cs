@@ -43,9 +43,15 @@ internal static class Screen
     public static void Budget(M3AuthOptions options, int used)
     {
         Title("The budget");
-        Out.WriteLine(options.RateLimitEnabled
-            ? $"{options.RateLimitRequests - used} of {options.RateLimitRequests} calls left within {options.RateLimitWindow.TotalMinutes:0} minutes: {used} tools were called, the rest of MCP is free."
-            : "No rate limit is set.");
+        if (!options.RateLimitEnabled)
+        {
+            Out.WriteLine("There is no limit (M3_OAUTH2_RATE_LIMIT_ENABLED).");
+            return;
+        }
+
+        int limit = options.RateLimitRequests;
+        Out.WriteLine($"{limit - used} of {limit} calls left within {options.RateLimitWindow.TotalMinutes:0} minutes: "
+            + $"{used} tools were called, the rest of MCP is free.");
     }
 
     public static void Failure(string what, M3AuthException error)

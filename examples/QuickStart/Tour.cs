@@ -14,7 +14,7 @@ internal static class Tour
     private const string Query =
         """
         SELECT first_careunit, COUNT(*) AS stays, ROUND(AVG(los), 1) AS mean_days
-        FROM icu_icustays GROUP BY first_careunit ORDER BY stays DESC
+        FROM icu_icustays GROUP BY first_careunit ORDER BY stays DESC, first_careunit
         """;
 
     /// <summary>One token, checked; one HttpClient that carries it; the MCP client on top.</summary>
@@ -88,7 +88,8 @@ internal static class Tour
         return McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
     }
 
-    private static async Task<string> CallAsync(McpClient mcp, string tool, Dictionary<string, object?> arguments, CancellationToken cancellationToken)
+    private static async Task<string> CallAsync(
+        McpClient mcp, string tool, Dictionary<string, object?> arguments, CancellationToken cancellationToken)
     {
         CallToolResult result = await mcp.CallToolAsync(tool, arguments, cancellationToken: cancellationToken);
         string text = string.Join('\n', result.Content.OfType<TextContentBlock>().Select(block => block.Text));

@@ -98,7 +98,7 @@ public sealed class M3AuthHandler : DelegatingHandler
                 response = base.Send(request, cancellationToken);
             }
 
-            return Judge(target, token, response);
+            return Judge(request, target, token, response);
         }
         catch (M3AuthException e)
         {
@@ -160,7 +160,7 @@ public sealed class M3AuthHandler : DelegatingHandler
                 response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
             }
 
-            return Judge(target, token, response);
+            return Judge(request, target, token, response);
         }
         catch (M3AuthException e)
         {
@@ -207,9 +207,19 @@ public sealed class M3AuthHandler : DelegatingHandler
     // The same walk for a token that is not at hand, or a budget that makes its callers wait.
     private async ValueTask<(M3AccessToken Token, RateLimitLease? Lease)> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        (M3AccessToken token, RateLimitLease? lease) = IsCounted(request)
-            ? await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false)
-            : (await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false), null);
+        M3AccessToken token;
+        RateLimitLease? lease = null;
+        if (IsCounted(request) && _registration.Budget.MayWait)
+        {
+            (token, lease) = await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            token = await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            if (IsCounted(request))
+                _registration.Budget.Take(token.Subject, _registration.Now);
+        }
+
         Attach(request, token);
         return (token, lease);
     }
@@ -226,7 +236,7 @@ public sealed class M3AuthHandler : DelegatingHandler
 
     // Once, and only where the same request would go to the same place with the same body.
     private static bool MayRepeat(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
-        response.StatusCode == HttpStatusCode.Unauthorized && !WasRedirected(target, response)
+        response.StatusCode == HttpStatusCode.Unauthorized && Reached(request, target, response) == target
         && request.Content is null or ByteArrayContent or ReadOnlyMemoryContent or JsonContent;
 
     private async ValueTask<M3AccessToken?> TryRenewAsync(HttpRequestMessage request, M3AccessToken rejected, CancellationToken cancellationToken)
@@ -247,13 +257,14 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
     }
 
-    private HttpResponseMessage Judge(Uri? target, M3AccessToken token, HttpResponseMessage response)
+    private HttpResponseMessage Judge(HttpRequestMessage request, Uri? target, M3AccessToken token, HttpResponseMessage response)
     {
         if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.RetryAfter is { } retryAfter)
             _registration.Budget.Pause(retryAfter);
 
-        M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && WasRedirected(target, response)
-            ? M3Answer.AfterRedirect(response, target)
+        Uri? reached = Reached(request, target, response);
+        M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && reached != target
+            ? M3Answer.AfterRedirect(response, target, reached)
             : M3Answer.ReadRefusal(response, token, _registration.Options.RequiredScopes);
         if (error is null)
             return response;
@@ -267,8 +278,9 @@ public sealed class M3AuthHandler : DelegatingHandler
         return response;
     }
 
-    private static bool WasRedirected(Uri? target, HttpResponseMessage response) =>
-        response.RequestMessage?.RequestUri is { } reached && reached != target;
+    // Where the answer comes from. A handler that follows redirects says it in its answer, or in the message alone, or in both.
+    private static Uri? Reached(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
+        response.RequestMessage?.RequestUri is { } reached && reached != target ? reached : request.RequestUri;
 
     // What has to wait does so on the thread pool, so that a caller's synchronization context cannot lock it up.
     private static T OnThreadPool<T>(Func<ValueTask<T>> work) => Task.Run(() => work().AsTask()).GetAwaiter().GetResult();

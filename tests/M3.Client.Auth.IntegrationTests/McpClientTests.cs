@@ -102,6 +102,25 @@ public sealed class McpClientTests
         Assert.That(log.Text.Contains("eyJ", StringComparison.Ordinal), Is.False, "a token stands in the log");
     }
 
+    [Test]
+    public async Task A_call_that_M3_refuses_goes_again_with_the_sources_newer_token_and_the_caller_notices_nothing([Values(null, "2025-11-25")] string? protocolVersion)
+    {
+        // A token that the server refuses, and a client that does not look at what is wrong with it.
+        string[] tokens = [_m3.CreateToken(audience: "another-api"), _m3.CreateToken()];
+        int asked = 0;
+        M3AuthOptions options = _m3.OptionsWith(TokenSources.From(_ => new(tokens[asked++])));
+        options.ValidateAudience = false;
+        int before = _m3.Received.Count;
+        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, options);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint, protocolVersion);
+
+        Assert.That(await mcp.CallAsync("get_database_schema"), Does.Contain("hosp_patients"));
+
+        ReceivedRequest[] requests = [.. _m3.Received.Skip(before)];
+        Assert.That(requests[0].Token == tokens[0] && requests.Skip(1).All(request => request.Token == tokens[1]), string.Join('\n', requests.AsEnumerable()));
+        Assert.That(requests[1].McpMethod, Is.EqualTo(requests[0].McpMethod), "the same call again");
+    }
+
     private static ServiceProvider BuildServices(LocalM3Server m3, string token, CapturedLog? log = null)
     {
         var services = new ServiceCollection();

@@ -119,6 +119,22 @@ public sealed class TokenStaysHomeTests
     }
 
     [Test]
+    public async Task A_message_that_a_redirect_has_led_elsewhere_is_refused_when_a_retry_policy_sends_it_again()
+    {
+        await using RecordingServer stranger = await RecordingServer.StartAsync(statusCode: 503);
+        await using RecordingServer m3 = await RedirectingToAsync(stranger);
+        M3AuthOptions options = _issuer.OptionsWith(_token);
+        options.AllowedOrigins.Add(m3.Address);
+        var auth = new M3AuthHandler(options) { InnerHandler = new SocketsHttpHandler { AllowAutoRedirect = true } };
+        using var http = new HttpClient(new PolicyHttpMessageHandler(RetryOnce()) { InnerHandler = auth });
+
+        await Assert.ThatAsync(() => http.GetAsync(m3.Address), Throws.TypeOf<UntrustedOriginException>());
+
+        AssertArrived(m3, _token);
+        AssertArrived(stranger, [null]);
+    }
+
+    [Test]
     public async Task A_client_from_Create_follows_no_redirects()
     {
         await using RecordingServer m3 = await RedirectingToAsync(_stranger);

@@ -28,8 +28,8 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     public static bool Counts(HttpRequestMessage request)
     {
         HttpMethod method = request.Method;
-        if (method == HttpMethod.Get || method == HttpMethod.Delete)
-            return !request.Headers.NonValidated.Contains("Mcp-Session-Id");
+        if ((method == HttpMethod.Get || method == HttpMethod.Delete) && request.Headers.NonValidated.Contains("Mcp-Session-Id"))
+            return false;
         if (!request.Headers.NonValidated.TryGetValues("Mcp-Method", out var values))
             return true;
 

@@ -39,8 +39,8 @@ internal static partial class M3Answer
     }
 
     /// <summary>The error for a 401 from an address that the call was redirected to, where the token was not carried along.</summary>
-    public static RejectedException AfterRedirect(HttpResponseMessage response, Uri? askedFor) =>
-        new($"{Describe(response.StatusCode, null)} from {Origin.Describe(response.RequestMessage?.RequestUri)}: the call to "
+    public static RejectedException AfterRedirect(HttpResponseMessage response, Uri? askedFor, Uri? reached) =>
+        new($"{Describe(response.StatusCode, null)} from {Origin.Describe(reached)}: the call to "
             + $"{Origin.Describe(askedFor)} was redirected there, and the token is not carried along; use M3's final address")
         {
             StatusCode = response.StatusCode,

@@ -18,7 +18,7 @@ public abstract class M3AuthException : Exception
         : base(detail is null ? Documented(error) : $"{Documented(error)}: {detail}", innerException)
     {
         Error = error;
-        Remedy = remedy;
+        Remedy = $"{remedy} See TROUBLESHOOTING.md#{SectionOf(error)}.";
         IsTransient = isTransient;
     }
 
@@ -28,7 +28,7 @@ public abstract class M3AuthException : Exception
     /// <summary>The message as M3's OAuth2 guide documents it, without the detail.</summary>
     public string DocumentedMessage => Documented(Error);
 
-    /// <summary>What to do about it.</summary>
+    /// <summary>What to do about it, and the section of TROUBLESHOOTING.md that says more.</summary>
     public string Remedy { get; }
 
     /// <summary>Whether the same call can succeed later without anybody changing anything.</summary>
@@ -51,6 +51,11 @@ public abstract class M3AuthException : Exception
         error = ToolText.Read(text);
         return error is not null;
     }
+
+    // The sections are named after the messages; two errors share one.
+    private static string SectionOf(M3AuthError error) => error == M3AuthError.JwksUnavailable
+        ? "jwks-unavailable"
+        : Documented(error).ToLowerInvariant().Replace(' ', '-');
 
     private static string Documented(M3AuthError error) => error switch
     {

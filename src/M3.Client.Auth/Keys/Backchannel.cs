@@ -1,7 +1,4 @@
 using System.Net;
-using Microsoft.Extensions.Http;
-using Polly;
-using Polly.Extensions.Http;
 
 namespace M3.Client.Auth;
 
@@ -15,7 +12,6 @@ internal sealed class Backchannel : IDisposable
 
     private const int MaxBytes = 1024 * 1024;
     private const int MaxRedirects = 3;
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
 
     private readonly HttpMessageHandler? _ownHandler;
 
@@ -25,7 +21,7 @@ internal sealed class Backchannel : IDisposable
     public Backchannel(HttpMessageHandler? handler, TimeProvider timeProvider)
     {
         _timeProvider = timeProvider;
-        _ownHandler = handler is null ? CreateHandler() : null;
+        _ownHandler = handler is null ? new RetryingHandler() : null;
         Invoker = new HttpMessageInvoker(handler ?? _ownHandler!, disposeHandler: false);
     }
 
@@ -126,25 +122,4 @@ internal sealed class Backchannel : IDisposable
 
     private static bool IsRedirect(HttpStatusCode status) => status is HttpStatusCode.MovedPermanently or HttpStatusCode.Found
         or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
-
-    private static PolicyHttpMessageHandler CreateHandler()
-    {
-        // Two quick tries more, inside the one timeout of the whole fetch: enough for a dropped connection or a restart behind
-        // a load balancer. Longer outages are JwksCache's business.
-        IAsyncPolicy<HttpResponseMessage> retry = HttpPolicyExtensions.HandleTransientHttpError()
-            .WaitAndRetryAsync(2, attempt => TimeSpan.FromMilliseconds((100 << attempt) + Random.Shared.Next(100)));
-        return new PolicyHttpMessageHandler(retry)
-        {
-            InnerHandler = new SocketsHttpHandler
-            {
-                AllowAutoRedirect = false,
-                UseCookies = false,
-                AutomaticDecompression = DecompressionMethods.None,
-                ConnectTimeout = ConnectTimeout,
-                // Follows the issuer's DNS.
-                PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-                MaxResponseHeadersLength = 64,
-            },
-        };
-    }
 }

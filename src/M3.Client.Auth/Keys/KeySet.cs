@@ -13,7 +13,9 @@ internal sealed class KeySet
 
     public KeySet(IReadOnlyList<VerificationKey> keys, IReadOnlyList<string> passedOver, ReadOnlySpan<byte> document)
     {
-        _byId = keys.GroupBy(key => key.KeyId, StringComparer.Ordinal).ToDictionary(same => same.Key, same => same.ToArray(), StringComparer.Ordinal);
+        _byId = new Dictionary<string, VerificationKey[]>(keys.Count, StringComparer.Ordinal);
+        foreach (VerificationKey key in keys)
+            _byId[key.KeyId] = _byId.TryGetValue(key.KeyId, out VerificationKey[]? same) ? [.. same, key] : [key];
         _fingerprint = SHA256.HashData(document);
         Count = keys.Count;
         PassedOver = passedOver;

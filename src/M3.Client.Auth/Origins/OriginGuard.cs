@@ -24,8 +24,9 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
     {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
             throw new UntrustedOriginException($"the request's URI is {Printable.Quote(target?.OriginalString)}, not an absolute http or https one");
-        if (target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback)
-            CheckPlainHttp(target);
+        bool isReadable = target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback;
+        if (isReadable && _requireHttps)
+            throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
 
         Uri? first = _allowed.Length > 0 ? null : Interlocked.CompareExchange(ref _first, target, null) ?? target;
         if (first is not null ? !Origin.Same(first, target) : !Array.Exists(_allowed, allowed => Origin.Same(allowed, target)))
@@ -35,14 +36,8 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
                 : $"{Origin.Describe(target)} (allowed: {string.Join(", ", _allowed.Select(Origin.Describe))})");
         }
 
-        Volatile.Write(ref _lastTrusted, target);
-    }
-
-    private void CheckPlainHttp(Uri target)
-    {
-        if (_requireHttps)
-            throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
-        if (!Interlocked.Exchange(ref _plainHttpLogged, true))
+        if (isReadable && !Interlocked.Exchange(ref _plainHttpLogged, true))
             log.PlainHttp(Origin.Describe(target));
+        Volatile.Write(ref _lastTrusted, target);
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace M3.Client.Auth;
 
@@ -7,9 +8,10 @@ namespace M3.Client.Auth;
 /// Makes what came from outside (a kid, an issuer, a challenge) safe to stand in a message or a log: one line, no control or
 /// formatting characters that could forge another line, no more than a reader needs.
 /// </summary>
-internal static class Printable
+internal static partial class Printable
 {
-    private const int MaxLength = 120;
+    /// <summary>How much of a text is shown.</summary>
+    public const int MaxLength = 120;
 
     /// <summary>What stands where a token stood.</summary>
     public const string TokenShown = "(a token, not shown)";
@@ -38,8 +40,12 @@ internal static class Printable
         return value.Length > maxLength ? text.Append("...").ToString() : text.ToString();
     }
 
-    /// <summary>Whether a JWT may stand in a text: each begins with <c>{"</c> in base64url.</summary>
-    public static bool MayHoldToken(string text) => text.Contains("eyJ", StringComparison.Ordinal);
+    /// <summary>Whether a JWT may stand in a text: each begins with a brace in base64url, and nearly always with <c>{"</c>.</summary>
+    public static bool MayHoldToken(string text) => text.Contains("eyJ", StringComparison.Ordinal) || Indented().IsMatch(text);
+
+    // White space may stand behind the brace.
+    [GeneratedRegex(@"\be[wy][A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.", RegexOptions.CultureInvariant)]
+    private static partial Regex Indented();
 
     private static bool IsUnsafe(char c) => char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format
         or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate;

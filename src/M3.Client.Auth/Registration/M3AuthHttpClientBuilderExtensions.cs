@@ -10,6 +10,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Adds M3's authentication to clients of <c>IHttpClientFactory</c>.</summary>
 public static class M3AuthHttpClientBuilderExtensions
 {
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(100);
+
     /// <summary>
     /// Makes this client's calls carry a validated M3 token. The settings come from the application's configuration (the same flat
     /// names as M3's environment variables), then from <paramref name="configure"/>; they are validated when the host starts and fixed
@@ -20,7 +22,10 @@ public static class M3AuthHttpClientBuilderExtensions
     /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
     /// <returns>The same builder.</returns>
     /// <exception cref="InvalidOperationException">The client has no name (<c>ConfigureHttpClientDefaults</c>), or has M3's authentication already.</exception>
-    /// <remarks>The client's <see cref="IM3TokenProvider"/> is also a service, keyed by the client's name.</remarks>
+    /// <remarks>
+    /// The client's <see cref="IM3TokenProvider"/> is also a service, keyed by the client's name. With <see cref="RateLimitMode.Wait"/> a client
+    /// that has <see cref="HttpClient"/>'s default timeout gets none.
+    /// </remarks>
     public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<M3AuthOptions>? configure = null,
         string prefix = M3AuthOptions.DefaultPrefix) =>
         Add(builder, (_, options) => configure?.Invoke(options), prefix);
@@ -68,6 +73,13 @@ public static class M3AuthHttpClientBuilderExtensions
         {
             Func<string, bool> others = options.ShouldRedactHeaderValue;
             options.ShouldRedactHeaderValue = header => header.Equals("Authorization", StringComparison.OrdinalIgnoreCase) || others(header);
+        });
+
+        // A call that waits its turn would run into HttpClient's own default; a timeout that somebody chose stays.
+        builder.ConfigureHttpClient((provider, client) =>
+        {
+            if (client.Timeout == DefaultTimeout && OptionsOf(provider, name) is { Enabled: true, RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait })
+                client.Timeout = Timeout.InfiniteTimeSpan;
         });
 
         return builder.AddHttpMessageHandler(provider => new M3AuthHandler(provider.GetRequiredKeyedService<M3AuthRegistration>(name)));

@@ -19,7 +19,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
             TokenEndpoint endpoint = await context.Metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
             using ClientCredentialsTokenRequest request = CreateRequest(endpoint, context);
             TokenResponse response = await context.Backchannel.RequestClientCredentialsTokenAsync(request, either.Token).ConfigureAwait(false);
-            return response.IsError ? throw Failure(response, endpoint) : response.AccessToken;
+            return response.IsError ? throw Failure(response, endpoint, request.ClientSecret!) : response.AccessToken;
         }
         catch (BackchannelException e)
         {
@@ -52,7 +52,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
         return request;
     }
 
-    private TokenRequestFailedException Failure(TokenResponse response, TokenEndpoint endpoint)
+    private TokenRequestFailedException Failure(TokenResponse response, TokenEndpoint endpoint, string secret)
     {
         string address = Backchannel.Describe(endpoint.Address);
         if (response.ErrorType is not (ResponseErrorType.Protocol or ResponseErrorType.Http))
@@ -60,10 +60,13 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
 
         // An unknown client may be answered with 400 or 401; the body names the error in either (RFC 6749, section 5.2).
         string answer = response.TryGet(OidcConstants.TokenResponse.Error) is { Length: > 0 } error
-            ? Printable.Text(error)
+            ? Show(error, Printable.MaxLength)
             : ((int)response.HttpStatusCode).ToString(CultureInfo.InvariantCulture);
-        string description = response.ErrorDescription is { Length: > 0 } text ? $" ({Printable.Text(text, 300)})" : "";
+        string description = response.ErrorDescription is { Length: > 0 } text ? $" ({Show(text, 300)})" : "";
         return new($"{Name}: {address} answered {answer}{description}",
             isTransient: response.HttpStatusCode is HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError);
+
+        // A server that repeats the secret in its answer must not bring it into a log that way.
+        string Show(string said, int maxLength) => said.Contains(secret, StringComparison.Ordinal) ? "(the secret, not shown)" : Printable.Text(said, maxLength);
     }
 }

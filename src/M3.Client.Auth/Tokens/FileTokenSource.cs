@@ -26,7 +26,7 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new TokenRequestFailedException($"{Name} cannot be read ({e.GetType().Name})", isTransient: true, e);
+            throw new TokenRequestFailedException($"{Name} cannot be read ({e.GetType().Name})", isTransient: true, Printable.MayHoldToken(path) ? null : e);
         }
 
         // Whoever writes a file in place empties it first.

@@ -33,6 +33,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     private ExceptionDispatchInfo? _sourceFailure;
     private DateTimeOffset _askAgainAt = DateTimeOffset.MinValue;
 
+    // Told once, until it succeeds again.
+    private bool _isNotRenewed;
+
     /// <summary>Makes a provider with its own keys.</summary>
     /// <param name="options">The settings; copied.</param>
     /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
@@ -126,6 +129,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (_disposed.IsCancellationRequested)
             return;
         _disposed.Cancel();
+        lock (_gate)
+            Volatile.Write(ref _current, null);
         _jwks.Dispose();
         _backchannel.Dispose();
     }
@@ -198,9 +203,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         }
         catch (OperationCanceledException)
         {
-            failure = _disposed.IsCancellationRequested
-                ? new ObjectDisposedException(nameof(M3TokenProvider))
-                : new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true);
+            failure = new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true);
         }
         catch (Exception e)
         {
@@ -211,16 +214,23 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         {
             _look = null;
             DateTimeOffset now = Now;
-            if (failure is null)
+            if (_disposed.IsCancellationRequested)
+            {
+                failure = new ObjectDisposedException(nameof(M3TokenProvider));
+            }
+            else if (failure is null)
             {
                 _sourceFailure = null;
+                _isNotRenewed = false;
                 Volatile.Write(ref _current, found);
             }
-            else if (serves && rejected is null && failure is not ObjectDisposedException && !look.IsNews(failure) && now < current!.ExpiresAt)
+            else if (serves && rejected is null && !look.IsNews(failure) && now < current!.ExpiresAt)
             {
                 // The next one may be had in time: try again soon, and let the current one serve.
-                _log.NotRenewed(failure.Message, current.ExpiresAt);
-                current.PutOffLook(now + Min(LongestBetweenTries, Max(LeastBetweenAsks, (current.ExpiresAt - now) / 10)));
+                if (!_isNotRenewed)
+                    _log.NotRenewed(failure.Message, current.ExpiresAt);
+                _isNotRenewed = true;
+                current.PutOffLook(now + (look.IsPolled ? LeastBetweenAsks : Min(LongestBetweenTries, Max(LeastBetweenAsks, (current.ExpiresAt - now) / 10))));
                 (found, failure) = (current, null);
             }
             else
@@ -253,10 +263,19 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (isHeld && _pollInterval is null)
             return Cache(current!);
 
-        var context = new TokenSourceContext(_options, _backchannel, _metadata, _log, look.Rejected, isHeld ? current!.Raw : null);
-        string? raw = await _source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
-        ITokenSource answering = context.Answering ?? _source;
-        look.IsPolled = answering.PollInterval is not null;
+        var context = new TokenSourceContext(_options, _backchannel, _metadata, _log, look.Rejected, isHeld ? (current!.Raw, current.Source) : null);
+        string? raw;
+        ITokenSource answering;
+        try
+        {
+            raw = await _source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            answering = context.Answering ?? _source;
+            look.IsPolled = answering.PollInterval is not null;
+        }
+
         if (current is not null && raw == current.Raw && Serves(current, now))
             return Cache(current);
 
@@ -268,7 +287,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(raw), cancellationToken).ConfigureAwait(false);
             _log.TokenAccepted(validated.Token, source, _options);
             DateTimeOffset expires = _options.ValidateLifetime ? validated.Token.ExpiresAt : DateTimeOffset.MaxValue;
-            return Cache(new CachedToken(raw, validated, expires, RenewalOf(expires, look.IsPolled), look.IsPolled));
+            return Cache(new CachedToken(raw, validated, expires, RenewalOf(expires, look.IsPolled), answering));
         }
         catch (M3AuthException e)
         {
@@ -282,7 +301,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         try
         {
             ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(token.Raw), cancellationToken).ConfigureAwait(false);
-            return new CachedToken(token.Raw, validated, token.ExpiresAt, token.RenewAt, token.IsPolled);
+            return new CachedToken(token.Raw, validated, token.ExpiresAt, token.RenewAt, token.Source);
         }
         catch (M3AuthException e) when (e is not JwksUnavailableException)
         {
@@ -357,7 +376,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
         public M3AccessToken? Rejected { get; } = rejected;
 
-        /// <summary>Whether the source that answered is one that is looked at often.</summary>
+        /// <summary>Whether the source that answered, or failed, is one that is looked at often.</summary>
         public bool IsPolled { get; set; }
 
         public Task<CachedToken> Task => _promise.Task;
@@ -381,7 +400,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     }
 
     /// <summary>A token with its verdict and what the verdict rests on.</summary>
-    private sealed class CachedToken(string raw, ValidatedToken validated, DateTimeOffset expiresAt, DateTimeOffset renewAt, bool isPolled)
+    private sealed class CachedToken(string raw, ValidatedToken validated, DateTimeOffset expiresAt, DateTimeOffset renewAt, ITokenSource source)
     {
         private long _nextLook;
 
@@ -395,7 +414,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
         public DateTimeOffset RenewAt { get; } = renewAt;
 
-        public bool IsPolled { get; } = isPolled;
+        public ITokenSource Source { get; } = source;
+
+        public bool IsPolled => Source.PollInterval is not null;
 
         /// <summary>Until then (UTC ticks) nothing is due: not the expiry, the source, the renewal or the keys.</summary>
         public long NextLook => Volatile.Read(ref _nextLook);

@@ -5,7 +5,7 @@ public sealed class TokenSourceContext
 {
     private readonly M3AuthOptions _options;
 
-    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, Log log, M3AccessToken? rejected, string? held)
+    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, Log log, M3AccessToken? rejected, (string Raw, ITokenSource Source)? held)
     {
         _options = options;
         Backchannel = backchannel.Invoker;
@@ -37,11 +37,9 @@ public sealed class TokenSourceContext
 
     internal Log Log { get; }
 
-    /// <summary>The raw token in use while it needs no successor, and this is just a look for news.</summary>
-    internal string? Held { get; }
+    /// <summary>The raw token in use, and whose it is, while it needs no successor and this is just a look for news.</summary>
+    internal (string Raw, ITokenSource Source)? Held { get; }
 
     /// <summary>Which source of a chain answered; null: nobody.</summary>
-    internal ITokenSource? Answering { get; private set; }
-
-    internal void Answer(ITokenSource source) => Answering = source;
+    internal ITokenSource? Answering { get; set; }
 }

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Hosting;
 namespace M3.Client.Auth.IntegrationTests.Readme;
 
 /// <summary>The README is true.</summary>
+[NonParallelizable] // One sets variables and standard error.
 public sealed partial class ReadmeTests
 {
     [Test]

@@ -49,8 +49,10 @@ internal sealed class FakeIssuer
 
     public string Jwks => new JsonObject { ["keys"] = new JsonArray([.. Keys.Select(key => key.DeepClone())]) }.ToJsonString();
 
+    /// <summary>May wait before it answers, and may throw instead, as a connection that breaks.</summary>
     public Func<HttpRequestMessage, Task<HttpResponseMessage>> AnswerDiscovery { get; set; }
 
+    /// <inheritdoc cref="AnswerDiscovery" />
     public Func<HttpRequestMessage, Task<HttpResponseMessage>> AnswerJwks { get; set; }
 
     public int DiscoveryRequests => Volatile.Read(ref _discoveryRequests);

@@ -22,7 +22,7 @@ internal sealed class Scene : IDisposable
         _client = new(() => M3HttpClient.Create(Address, Options(), Server, Log));
     }
 
-    public FakeTimeProvider Clock { get; } = new(Noon);
+    public FakeTimeProvider Clock { get; init; } = new(Noon);
 
     public FakeIssuer Issuer { get; }
 
@@ -45,13 +45,15 @@ internal sealed class Scene : IDisposable
         {
             IssuerUrl = Issuer.Claims(Noon)["iss"]!.GetValue<string>(),
             Audience = Audience,
-            TokenSource = new PolledSource(this),
-            BackchannelHttpHandler = Issuer.Backchannel,
-            TimeProvider = Clock,
         };
+        Wire(options);
         _configure?.Invoke(options);
         return options;
     }
+
+    /// <summary>Connects settings that came from elsewhere to this scene's token, issuer and clock.</summary>
+    public void Wire(M3AuthOptions options) =>
+        (options.TokenSource, options.BackchannelHttpHandler, options.TimeProvider) = (new PolledSource(this), Issuer.Backchannel, Clock);
 
     /// <summary>A token that is valid now, after the changes asked for.</summary>
     public string NewToken(Action<JsonObject>? claims = null, Action<JsonObject>? header = null, string algorithm = "RS256") =>

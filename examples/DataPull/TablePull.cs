@@ -1,0 +1,55 @@
+using M3.Client.Auth;
+using ModelContextProtocol.Client;
+
+namespace DataPull;
+
+/// <summary>The pull itself: page after page into the file, each as soon as M3's rate limit lets it.</summary>
+internal sealed class TablePull(CommandLine what, M3AuthOptions options, Screen screen) : IProgress<TimeSpan>
+{
+    private readonly Pace _pace = new(options);
+    private DateTimeOffset _callBegan;
+
+    /// <summary>How many rows are in the file.</summary>
+    public long Rows { get; private set; }
+
+    public async Task RunAsync(Uri m3, CancellationToken cancellationToken)
+    {
+        // A call beyond the rate limit waits its turn, and goes with the token that is valid then.
+        options.RateLimitMode = RateLimitMode.Wait;
+        options.RateLimitProgress = this;
+        using HttpClient http = M3HttpClient.Create(m3, options);
+        var transport = new HttpClientTransport(new HttpClientTransportOptions { Endpoint = m3, TransportMode = HttpTransportMode.StreamableHttp }, http);
+        await using McpClient mcp = await McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
+
+        var table = new M3Table(mcp, what);
+        long inTable = await CallAsync(() => table.CountAsync(cancellationToken));
+        long wanted = Math.Min(inTable, what.Rows);
+        using CsvFile csv = CsvFile.Open(what.Out, what.Table, table.Query, inTable);
+        Rows = csv.Rows;
+        screen.Begin(Rows, wanted, what);
+        while (Rows < wanted)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int count = (int)Math.Min(what.Page, wanted - Rows);
+            Rows = csv.Append(await CallAsync(() => table.ReadAsync(Rows, count, cancellationToken)));
+            long calls = (wanted - Rows + what.Page - 1) / what.Page;
+            screen.Show(Rows, wanted, _pace.Left(calls, DateTimeOffset.UtcNow));
+        }
+
+        csv.Complete();
+    }
+
+    void IProgress<TimeSpan>.Report(TimeSpan value)
+    {
+        _callBegan = DateTimeOffset.UtcNow + value;
+        screen.Wait(value);
+    }
+
+    private async Task<T> CallAsync<T>(Func<Task<T>> call)
+    {
+        _callBegan = DateTimeOffset.UtcNow;
+        T answer = await call();
+        _pace.Add(_callBegan, DateTimeOffset.UtcNow);
+        return answer;
+    }
+}

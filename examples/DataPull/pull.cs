@@ -1,0 +1,73 @@
+#:project ../../src/M3.Client.Auth/M3.Client.Auth.csproj
+#:project ../LocalM3/LocalM3.csproj
+#:package ModelContextProtocol
+#:property PublishAot=false
+
+// dotnet run examples/DataPull/pull.cs > stays.csv
+// A whole table, 50 rows a call, inside M3's rate limit. From LocalM3, or from M3_URL with the M3_OAUTH2_... settings.
+// The project beside it, examples/DataPull, does the same and can be stopped and resumed.
+
+using System.Text.Json;
+using LocalM3;
+using M3.Client.Auth;
+using ModelContextProtocol.Client;
+using ModelContextProtocol.Protocol;
+
+const string Table = "icu_icustays", Key = "stay_id";
+const int Page = 50;
+
+string? url = Environment.GetEnvironmentVariable("M3_URL");
+await using LocalM3Server? local = url is null ? await LocalM3Server.StartAsync() : null;
+Uri m3 = local?.Endpoint ?? new Uri(url!);
+M3AuthOptions options = local is null ? M3AuthOptions.FromEnvironment() : new()
+{
+    IssuerUrl = local.IssuerUrl,
+    Audience = local.Audience,
+    ClientId = local.ClientId,
+    ClientSecret = local.ClientSecret,
+};
+options.RateLimitMode = RateLimitMode.Wait;
+options.RateLimitProgress = new Progress<TimeSpan>(delay => Console.Error.WriteLine($"waits {delay:hh\\:mm\\:ss} for M3's rate limit"));
+
+try
+{
+    using HttpClient http = M3HttpClient.Create(m3, options);
+    var transport = new HttpClientTransport(new() { Endpoint = m3, TransportMode = HttpTransportMode.StreamableHttp }, http);
+    await using McpClient mcp = await McpClient.CreateAsync(transport);
+
+    JsonElement[] rows;
+    for (int offset = 0; ; offset += rows.Length)
+    {
+        // One JSON object a row: in the table that M3 draws, no value's end could be told for certain.
+        string answer = await AskAsync(mcp, $"SELECT to_json(t) AS line FROM {Table} AS t ORDER BY {Key} LIMIT {Page} OFFSET {offset}");
+        rows = [.. answer.Split('\n').Where(line => line.Contains('{')).Select(line => JsonElement.Parse(line))];
+        if (offset == 0 && rows is [var first, ..])
+            Console.WriteLine(string.Join(',', first.EnumerateObject().Select(value => value.Name)));
+        foreach (JsonElement row in rows)
+            Console.WriteLine(string.Join(',', row.EnumerateObject().Select(value => Csv(value.Value))));
+        Console.Error.WriteLine($"{offset + rows.Length} rows");
+        if (rows.Length < Page)
+            return 0;
+    }
+}
+catch (M3AuthException e)
+{
+    Console.Error.WriteLine($"{e.Message}\n{e.Remedy}");
+    return 1;
+}
+
+static async Task<string> AskAsync(McpClient mcp, string sql)
+{
+    CallToolResult result = await mcp.CallToolAsync("execute_mimic_query", new Dictionary<string, object?> { ["sql_query"] = sql });
+    string text = result.Content.OfType<TextContentBlock>().Single().Text;
+    if (M3AuthException.TryParse(text, out M3AuthException? refusal))
+        throw refusal;
+    return text.StartsWith('❌') ? throw new InvalidOperationException(text) : text;
+}
+
+static string Csv(JsonElement value) => value.ValueKind switch
+{
+    JsonValueKind.Null => "",
+    JsonValueKind.String => $"\"{value.GetString()!.Replace("\"", "\"\"")}\"",
+    _ => value.GetRawText(),
+};

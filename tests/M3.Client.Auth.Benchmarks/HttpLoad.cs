@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.IdentityModel.Tokens;
+
+namespace M3.Client.Auth.Benchmarks;
+
+/// <summary>
+/// Real HTTP: a bare Kestrel in a second process, 64 connections, rounds that take turns between a header set by hand and this
+/// library, so that the machine's moods fall on both alike. Run with <c>http</c>; <c>serve</c> is the second process.
+/// </summary>
+internal static class HttpLoad
+{
+    private const int Connections = 64;
+    private const int CallsPerRound = 40_000;
+    private const int Rounds = 15;
+
+    public static async Task ServeAsync()
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        await using WebApplication app = builder.Build();
+        app.Run(context =>
+        {
+            context.Response.StatusCode = context.Request.Headers.Authorization.Count == 1 ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized;
+            return Task.CompletedTask;
+        });
+        await app.StartAsync();
+        Console.WriteLine(app.Urls.Single());
+        // Until the first process ends.
+        await Console.In.ReadToEndAsync();
+    }
+
+    public static async Task RunAsync()
+    {
+        using Process server = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, "serve") { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        var address = new Uri((await server.StandardOutput.ReadLineAsync())!);
+        var fixture = new Fixture();
+        string token = fixture.Token(SecurityAlgorithms.RsaSha256);
+        using var handSet = new HttpClient(new HandSetHandler(token) { InnerHandler = Sockets() }) { BaseAddress = address };
+        using HttpClient m3 = M3HttpClient.Create(address, fixture.Options(token), Sockets());
+
+        await RoundAsync(handSet);
+        await RoundAsync(m3);
+        List<(Round HandSet, Round M3)> pairs = [];
+        for (int i = 0; i < Rounds; i++)
+        {
+            // Each goes first every other time.
+            if (i % 2 == 0)
+            {
+                Round first = await RoundAsync(handSet);
+                pairs.Add((first, await RoundAsync(m3)));
+            }
+            else
+            {
+                Round first = await RoundAsync(m3);
+                pairs.Add((await RoundAsync(handSet), first));
+            }
+        }
+
+        server.StandardInput.Close();
+        await server.WaitForExitAsync();
+        Console.WriteLine($"{Rounds} pairs of rounds, {CallsPerRound} calls each, {Connections} connections; median of the pairs' ratios M3.Client.Auth / header set by hand");
+        Print("throughput, calls/s", pairs, round => round.PerSecond);
+        Print("p50, microseconds", pairs, round => round.P50);
+        Print("p99, microseconds", pairs, round => round.P99);
+    }
+
+    private static SocketsHttpHandler Sockets() => new() { MaxConnectionsPerServer = Connections, AllowAutoRedirect = false };
+
+    private static async Task<Round> RoundAsync(HttpClient client)
+    {
+        long[] times = new long[CallsPerRound];
+        int next = -1;
+        long start = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, Connections).Select(_ => Task.Run(async () =>
+        {
+            int i;
+            while ((i = Interlocked.Increment(ref next)) < CallsPerRound)
+            {
+                long from = Stopwatch.GetTimestamp();
+                using HttpResponseMessage response = await client.GetAsync("/sse");
+                if (response.StatusCode != HttpStatusCode.OK)
+                    throw new InvalidOperationException("the token did not arrive");
+                times[i] = Stopwatch.GetTimestamp() - from;
+            }
+        })));
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Array.Sort(times);
+        return new Round(CallsPerRound / seconds, Microseconds(times[CallsPerRound / 2]), Microseconds(times[CallsPerRound * 99 / 100]));
+    }
+
+    private static double Microseconds(long ticks) => ticks * 1e6 / Stopwatch.Frequency;
+
+    private static void Print(string name, List<(Round HandSet, Round M3)> pairs, Func<Round, double> figure) => Console.WriteLine(string.Create(
+        CultureInfo.InvariantCulture,
+        $"{name,-22} by hand {Median(pairs.Select(pair => figure(pair.HandSet))),8:0}   M3.Client.Auth {Median(pairs.Select(pair => figure(pair.M3))),8:0}   ratio {Median(pairs.Select(pair => figure(pair.M3) / figure(pair.HandSet))):0.000}"));
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted[sorted.Length / 2];
+    }
+
+    private sealed record Round(double PerSecond, double P50, double P99);
+}

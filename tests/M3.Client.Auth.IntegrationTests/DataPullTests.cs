@@ -1,0 +1,310 @@
+namespace M3.Client.Auth.IntegrationTests;
+
+/// <summary>A pull as a process: in one go, and stopped in every way before it is resumed.</summary>
+public sealed class DataPullTests
+{
+    private const int Rows = 450;
+    private static readonly string[] Admissions = ["--table", "hosp_admissions", "--order-by", "hadm_id", "--out", "pull.csv"];
+
+    private string _folder = null!;
+    private LocalM3Server _m3 = null!;
+
+    private string Csv => Path.Combine(_folder, "pull.csv");
+
+    private string State => Csv + ".state";
+
+    [OneTimeSetUp]
+    public async Task StartAsync() => _m3 = await LocalM3Server.StartAsync();
+
+    [OneTimeTearDown]
+    public async Task StopAsync() => await _m3.DisposeAsync();
+
+    [SetUp]
+    public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("DataPull-").FullName;
+
+    [TearDown]
+    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
+
+    [Test]
+    public async Task With_nothing_set_up_it_pulls_a_table_out_of_LocalM3()
+    {
+        ExampleResult result = await PullAsync([], "--rows", "120");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.ExitCode, Is.Zero, result.All);
+            Assert.That(result.Error, Is.Empty);
+            Assert.That(result.Output, Does.Contain("made-up rows").And.Contain("rate limit is set to 1000000 calls an hour").And.Contain("Done: 120 rows in hosp_labevents.csv"));
+            Assert.That(File.ReadAllLines(Path.Combine(_folder, "hosp_labevents.csv")), Has.Length.EqualTo(121));
+            Assert.That(result.Output.Contains('\x1b'), Is.False, "piped, it is plain text");
+            AssertShowsNoToken(result);
+        });
+    }
+
+    [Test]
+    public async Task In_one_go_every_row_comes_once_and_in_order()
+    {
+        ExampleResult result = await PullAsync(Environment(), Admissions);
+
+        string[] lines = await File.ReadAllLinesAsync(Csv);
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.ExitCode, Is.Zero, result.All);
+            Assert.That(result.Output, Does.Contain("50 of 450 rows, ").And.Contain(" s left").And.Contain("Done: 450 rows in pull.csv"));
+            Assert.That(lines[0], Does.StartWith("subject_id,hadm_id,admittime,"));
+            Assert.That(lines[1], Does.Contain(",2167-07-04 21:18:00,2167-07-14 06:18:00,,OBSERVATION ADMIT,"));
+            Assert.That(lines[1..].Select(line => line.Split(',')[1]), Is.EqualTo(Enumerable.Range(92000001, Rows).Select(id => $"{id}")));
+            Assert.That(File.Exists(State), Is.False, "nothing is left to resume");
+            AssertShowsNoToken(result);
+        });
+    }
+
+    [Test]
+    public async Task What_is_special_in_CSV_is_quoted_and_text_is_UTF_8()
+    {
+        ExampleResult diagnoses = await PullAsync(Environment(), "--table", "hosp_d_icd_diagnoses", "--order-by", "icd_version, icd_code", "--rows", "2", "--page", "1");
+        ExampleResult items = await PullAsync(Environment(), "--table", "icu_d_items", "--order-by", "itemid", "--page", "2");
+
+        Assert.That((diagnoses.ExitCode, items.ExitCode), Is.EqualTo((0, 0)), diagnoses.All + items.All);
+        Assert.That(await File.ReadAllTextAsync(Path.Combine(_folder, "hosp_d_icd_diagnoses.csv")), Is.EqualTo(
+            "icd_code,icd_version,long_title\nA419,10,\"Sepsis, unspecified organism\"\nE119,10,Type 2 diabetes mellitus without complications\n"));
+        Assert.That(await File.ReadAllTextAsync(Path.Combine(_folder, "icu_d_items.csv")), Does.EndWith(",°F,Numeric,97.0,100.0\n"));
+    }
+
+    [Test]
+    public async Task The_single_file_pulls_a_table_too()
+    {
+        string file = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../../examples/DataPull/pull.cs"));
+        await using Example example = Example.StartDotnet(["run", file], Environment());
+
+        ExampleResult result = await example.FinishAsync(TimeSpan.FromMinutes(3));
+
+        Assert.That(result.ExitCode, Is.Zero, result.All);
+        string[] lines = result.Output.TrimEnd().Split('\n');
+        Assert.That(lines, Has.Length.EqualTo(181), result.Output);
+        Assert.That(lines[0], Does.StartWith("subject_id,hadm_id,stay_id,first_careunit,"));
+        Assert.That(lines[1..], Is.Unique);
+        AssertShowsNoToken(result);
+    }
+
+    [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]
+    public async Task Stopped_by_Ctrl_C_then_killed_then_resumed_it_is_the_file_that_one_go_makes()
+    {
+        byte[] inOneGo = await PullInOneGoAsync();
+
+        // Three calls in, the fourth waits for an hour: neither signal depends on how fast anything is.
+        ExampleResult first = await StopWhileWaitingAsync(calls: 3, example => example.Interrupt());
+        (long Rows, long Bytes) afterInterrupt = Measure();
+        Assert.That((first.ExitCode, first.Error), Is.EqualTo((130, Lines("Stopped.", "100 rows are in the file; the same command goes on from there."))), first.All);
+
+        ExampleResult second = await StopWhileWaitingAsync(calls: 4, example => example.Kill());
+        (long Rows, long Bytes) afterKill = Measure();
+        Assert.That(second.ExitCode, Is.EqualTo(137), second.All);
+        Assert.That(second.Output, Does.Contain("goes on after 100"));
+
+        // What a kill in the middle of a write leaves behind: half a row that nobody vouches for, half a state.
+        await File.AppendAllTextAsync(Csv, "90000001,9200");
+        await File.WriteAllTextAsync(State + ".new", "{\"Table\":");
+        ExampleResult last = await PullAsync(Environment(), Admissions);
+
+        Assert.That(last.ExitCode, Is.Zero, last.All);
+        Assert.That(last.Output, Does.Contain("goes on after 250"));
+        byte[] resumed = await File.ReadAllBytesAsync(Csv);
+        TestContext.Out.WriteLine($"rows after Ctrl+C: {afterInterrupt.Rows}, after kill -9: {afterKill.Rows}, resumed to the end: {CountRows(resumed)}, in one go: {CountRows(inOneGo)}; "
+            + $"bytes {afterInterrupt.Bytes}, {afterKill.Bytes}, {resumed.Length}, {inOneGo.Length}; the same file: {resumed.SequenceEqual(inOneGo)}");
+        Assert.That((afterInterrupt.Rows, afterKill.Rows, CountRows(resumed)), Is.EqualTo((100, 250, Rows)));
+        Assert.That(resumed, Is.EqualTo(inOneGo));
+        Assert.That(File.Exists(State), Is.False);
+    }
+
+    [Test, Platform(Exclude = "Win", Reason = "Its kill is another.")]
+    public async Task Killed_at_any_moment_again_and_again_it_loses_no_row_and_repeats_none()
+    {
+        string[] arguments = [.. Admissions, "--page", "3"];
+        byte[] inOneGo = await PullInOneGoAsync(arguments);
+        List<long> rows = [];
+        var random = new Random(4);
+        while (true)
+        {
+            await using Example example = Start(Environment(), arguments);
+            int lines = random.Next(2, 40);
+            try
+            {
+                await example.ReadUntilAsync(line => line.Contains(" left", StringComparison.Ordinal) && --lines == 0);
+            }
+            catch (EndOfStreamException)
+            {
+                // It came to its end before.
+                break;
+            }
+
+            // A part of a page later, so that a kill meets every step of one.
+            Thread.SpinWait(random.Next(2_000_000));
+            example.Kill();
+            await example.FinishAsync();
+            rows.Add(Measure().Rows);
+        }
+
+        byte[] resumed = await File.ReadAllBytesAsync(Csv);
+        TestContext.Out.WriteLine($"killed {rows.Count} times, with {string.Join(", ", rows)} rows in the file; then {CountRows(resumed)}; the same file: {resumed.SequenceEqual(inOneGo)}");
+        Assert.That(rows, Has.Count.GreaterThan(3));
+        Assert.That(rows, Is.Ordered.Ascending);
+        Assert.That(resumed, Is.EqualTo(inOneGo));
+    }
+
+    [Test, Platform(Exclude = "Win", Reason = "No SIGTERM there.")]
+    public async Task SIGTERM_stops_it_as_Ctrl_C_does()
+    {
+        ExampleResult result = await StopWhileWaitingAsync(calls: 2, example => example.Terminate());
+
+        Assert.That((result.ExitCode, result.Error), Is.EqualTo((130, Lines("Stopped.", "50 rows are in the file; the same command goes on from there."))));
+        Assert.That(result.Output, Does.Contain("50 of 450 rows, waits 60 min for M3's rate limit, until "));
+    }
+
+    [Test]
+    public async Task It_survives_the_renewal_of_its_token()
+    {
+        await using LocalM3Server m3 = await LocalM3Server.StartAsync(new() { TokenLifetime = TimeSpan.FromSeconds(2) });
+        string[] arguments = ["--table", "hosp_admissions", "--order-by", "hadm_id", "--page", "50", "--out", "pull.csv"];
+        // Two calls a second, for five.
+        Dictionary<string, string> environment = new(m3.ClientEnvironment)
+        {
+            ["M3_OAUTH2_CLIENT_ID"] = m3.ClientId,
+            ["M3_OAUTH2_CLIENT_SECRET"] = m3.ClientSecret,
+            ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = "2",
+            ["M3_OAUTH2_RATE_LIMIT_WINDOW"] = "1",
+        };
+
+        ExampleResult result = await PullAsync(environment, arguments);
+
+        Assert.That(result.ExitCode, Is.Zero, result.All);
+        Assert.That(m3.Received.Select(request => request.Token).Distinct().Count(), Is.GreaterThan(1), "tokens");
+        Assert.That(CountRows(await File.ReadAllBytesAsync(Csv)), Is.EqualTo(Rows));
+        Assert.That(result.Output, Does.Contain("waits 1 s for M3's rate limit"));
+        AssertShowsNoToken(result);
+    }
+
+    [Test]
+    public async Task A_file_that_is_no_part_of_this_pull_is_left_alone()
+    {
+        await File.WriteAllTextAsync(Csv, "mine\n");
+        AssertFails(await PullAsync(Environment(), Admissions), 2, "pull.csv exists already. Name another file with --out, or remove it.");
+        Assert.That(await File.ReadAllTextAsync(Csv), Is.EqualTo("mine\n"));
+
+        File.Delete(Csv);
+        await StopWhileWaitingAsync(calls: 2, example => example.Kill());
+        byte[] before = await File.ReadAllBytesAsync(Csv);
+
+        AssertFails(await PullAsync(Environment(), "--table", "hosp_patients", "--order-by", "subject_id", "--out", "pull.csv"), 2, "pull.csv is part of another pull, of hosp_admissions");
+        AssertFails(await PullAsync(Environment(), "--table", "hosp_admissions", "--order-by", "admittime,hadm_id", "--out", "pull.csv"), 2, "pull.csv is part of another pull");
+        Assert.That(await File.ReadAllBytesAsync(Csv), Is.EqualTo(before));
+
+        await File.WriteAllTextAsync(Csv, "short");
+        AssertFails(await PullAsync(Environment(), Admissions), 2, "pull.csv is shorter than pull.csv.state says");
+        await File.WriteAllTextAsync(State, "{}");
+        AssertFails(await PullAsync(Environment(), Admissions), 2, "pull.csv.state is no state of a pull");
+    }
+
+    [Test]
+    public async Task Help_says_how_to_use_it()
+    {
+        ExampleResult result = await PullAsync([], "--help");
+
+        Assert.That(result.ExitCode, Is.Zero);
+        foreach (string expected in (string[])["Usage: dotnet run --project examples/DataPull", "--table", "--order-by", "--out", "--rows", "--page", "M3_URL", "M3_OAUTH2_TOKEN", "130 stopped"])
+            Assert.That(result.Output, Does.Contain(expected));
+    }
+
+    [TestCase("Unknown option '--fast'.", "--fast")]
+    [TestCase("An argument that is no option.", "eyJhbGciOi")]
+    [TestCase("--table takes the name of a table, not ''.", "--table")]
+    [TestCase("--table takes the name of a table, not 'a; DROP TABLE b'.", "--table", "a; DROP TABLE b")]
+    [TestCase("--table needs --order-by, too", "--table", "hosp_patients")]
+    [TestCase("--order-by takes a column's name, or several with commas between, not '1)'.", "--order-by", "1)")]
+    [TestCase("--out takes a file's name.", "--out")]
+    [TestCase("--rows takes a whole number from 1, not '0'.", "--rows", "0")]
+    [TestCase("--page takes a whole number from 1 to 50, not '51'.", "--page", "51")]
+    public async Task A_wrong_argument_is_exit_code_2(string expected, params string[] arguments) =>
+        AssertFails(await PullAsync([], arguments), 2, expected, "See --help.");
+
+    [TestCase("Table with name nothing does not exist", "--table", "nothing", "--order-by", "id")]
+    [TestCase("--order-by gender is not unique in hosp_patients: 300 rows, 2 different values", "--table", "hosp_patients", "--order-by", "gender")]
+    [TestCase("Suspicious identifier detected: KEY", "--table", "hosp_patients", "--order-by", "key")]
+    public async Task A_question_that_M3_cannot_answer_is_exit_code_2(string expected, params string[] arguments)
+    {
+        AssertFails(await PullAsync(Environment(), arguments), 2, expected);
+        Assert.That(Directory.EnumerateFiles(_folder), Is.Empty);
+    }
+
+    [TestCase("M3_URL", "m3.example.org", 2, "M3_URL must be an absolute http or https URL, but is 'm3.example.org'")]
+    [TestCase("M3_OAUTH2_ISSUER_URL", " ", 2, "M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled")]
+    [TestCase("M3_OAUTH2_RATE_LIMIT_REQUESTS", "many", 2, "M3_OAUTH2_RATE_LIMIT_REQUESTS")]
+    [TestCase("M3_OAUTH2_TOKEN", " ", 1, "Missing OAuth2 access token")]
+    [TestCase("M3_URL", "http://127.0.0.1:9/sse", 1, "M3 did not answer as it should")]
+    public async Task A_setting_that_is_no_good_is_told_without_a_stack_trace(string name, string value, int exitCode, string expected)
+    {
+        Dictionary<string, string> environment = new(Environment()) { [name] = value };
+
+        AssertFails(await PullAsync(environment, Admissions), exitCode, expected);
+        Assert.That(Directory.EnumerateFiles(_folder), Is.Empty);
+    }
+
+    private Dictionary<string, string> Environment() => new(_m3.ClientEnvironment)
+    {
+        ["M3_OAUTH2_TOKEN"] = _m3.CreateToken(),
+        ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = "1000",
+    };
+
+    private Example Start(IEnumerable<KeyValuePair<string, string>> environment, params string[] arguments) =>
+        Example.StartIn(_folder, "DataPull", environment, arguments);
+
+    private async Task<ExampleResult> PullAsync(IEnumerable<KeyValuePair<string, string>> environment, params string[] arguments)
+    {
+        await using Example example = Start(environment, arguments);
+        return await example.FinishAsync();
+    }
+
+    private async Task<byte[]> PullInOneGoAsync(params string[] arguments)
+    {
+        ExampleResult result = await PullAsync(Environment(), arguments is [] ? Admissions : arguments);
+        Assert.That(result.ExitCode, Is.Zero, result.All);
+        byte[] bytes = await File.ReadAllBytesAsync(Csv);
+        File.Delete(Csv);
+        return bytes;
+    }
+
+    /// <summary>Runs a pull whose budget has only so many calls, and does something to it when it waits for the next.</summary>
+    private async Task<ExampleResult> StopWhileWaitingAsync(int calls, Action<Example> stop)
+    {
+        Dictionary<string, string> environment = new(Environment()) { ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = $"{calls}" };
+        await using Example example = Start(environment, Admissions);
+        List<string> lines = await example.ReadUntilAsync(line => line.Contains("waits", StringComparison.Ordinal));
+        stop(example);
+        ExampleResult result = await example.FinishAsync();
+        return result with { Output = Lines([.. lines]) + result.Output };
+    }
+
+    private (long Rows, long Bytes) Measure()
+    {
+        byte[] bytes = File.ReadAllBytes(Csv);
+        return (CountRows(bytes), bytes.Length);
+    }
+
+    // Without the line of names. No value here has a line break in it.
+    private static int CountRows(byte[] csv) => csv.Count(octet => octet == '\n') - 1;
+
+    private static string Lines(params string[] lines) => string.Concat(lines.Select(line => line + System.Environment.NewLine));
+
+    private static void AssertFails(ExampleResult result, int exitCode, params string[] expected) => Assert.Multiple(() =>
+    {
+        Assert.That(result.ExitCode, Is.EqualTo(exitCode), result.All);
+        foreach (string line in expected)
+            Assert.That(result.Error, Does.Contain(line));
+        Assert.That(result.All, Does.Not.Contain("   at "), "a stack trace");
+        AssertShowsNoToken(result);
+    });
+
+    // Every JWT begins so: {" in base64url.
+    private static void AssertShowsNoToken(ExampleResult result) =>
+        Assert.That(result.All.Contains("eyJ", StringComparison.Ordinal), Is.False, "a token stands in the output");
+}

@@ -1,0 +1,247 @@
+using System.Net;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Budget;
+
+/// <summary>M3's rate limit, kept here: by default 100 requests within any hour, per subject.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class BudgetTests
+{
+    [Test]
+    public async Task The_101st_call_within_an_hour_is_refused_with_the_exact_time_to_wait_and_goes_when_the_oldest_leaves()
+    {
+        using var scene = new Scene();
+        scene.Token = scene.NewToken(claims => claims["exp"] = scene.Now.AddHours(3).ToUnixTimeSeconds());
+        for (int i = 0; i < 100; i++)
+        {
+            (await scene.CallAsync()).Dispose();
+            scene.Clock.Advance(TimeSpan.FromSeconds(10));
+        }
+
+        // The oldest went at 12:00:00; it is 12:16:40 now.
+        RateLimitExceededException error = await scene.FailAsync<RateLimitExceededException>();
+        Assert.That(error.RetryAfter, Is.EqualTo(new TimeSpan(0, 43, 20)));
+        Assert.That(error.Message, Is.EqualTo("Rate limit exceeded: 100 requests within 60 min are used up; the next may go in 43 min"));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(100));
+
+        scene.Clock.Advance(error.RetryAfter!.Value - TimeSpan.FromTicks(1));
+        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromTicks(1)));
+
+        // The oldest leaves the window: one may go, and the next in ten seconds.
+        scene.Clock.Advance(TimeSpan.FromTicks(1));
+        (await scene.CallAsync()).Dispose();
+        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(10)));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(101));
+    }
+
+    [Test]
+    public async Task A_limit_of_one_lets_one_through_in_each_window()
+    {
+        using var scene = new Scene(options => (options.RateLimitRequests, options.RateLimitWindow) = (1, TimeSpan.FromSeconds(10)));
+
+        for (int i = 0; i < 5; i++)
+        {
+            (await scene.CallAsync()).Dispose();
+            Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(10)));
+            scene.Clock.Advance(TimeSpan.FromSeconds(10));
+        }
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(5));
+    }
+
+    [Test]
+    public async Task Each_subject_has_a_budget_of_its_own_and_finds_it_again()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        string one = scene.NewToken(claims => claims["sub"] = "one");
+        string two = scene.NewToken(claims => claims["sub"] = "two");
+
+        foreach (string token in (string[])[one, two])
+        {
+            Use(scene, token);
+            (await scene.CallAsync()).Dispose();
+        }
+
+        foreach (string token in (string[])[one, two])
+        {
+            Use(scene, token);
+            await scene.FailAsync<RateLimitExceededException>();
+        }
+    }
+
+    [Test]
+    public async Task A_renewed_token_of_the_same_subject_has_the_same_budget()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        (await scene.CallAsync()).Dispose();
+
+        Use(scene, scene.NewToken());
+
+        await scene.FailAsync<RateLimitExceededException>();
+    }
+
+    [Test]
+    public async Task Tokens_without_a_subject_share_one_budget()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 2);
+
+        foreach (string issuedTo in (string[])["a", "b"])
+        {
+            Use(scene, scene.NewToken(claims => (claims["sub"], claims["azp"]) = (null, issuedTo)));
+            (await scene.CallAsync()).Dispose();
+        }
+
+        await scene.FailAsync<RateLimitExceededException>();
+    }
+
+    [Test]
+    public async Task A_refused_token_uses_up_nothing()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        string good = scene.Token!;
+        scene.Token = scene.NewToken(claims => claims["exp"] = 1);
+        for (int i = 0; i < 5; i++)
+            await scene.FailAsync<TokenExpiredException>();
+
+        Use(scene, good);
+
+        (await scene.CallAsync()).Dispose();
+    }
+
+    [Test]
+    public async Task An_untrusted_origin_uses_up_nothing()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        for (int i = 0; i < 5; i++)
+            await Assert.ThatAsync(() => scene.Client.GetAsync(new Uri("https://other.test")), Throws.TypeOf<UntrustedOriginException>());
+
+        (await scene.CallAsync()).Dispose();
+    }
+
+    [Test]
+    public async Task The_one_repetition_after_a_401_is_free()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 2);
+        string refused = scene.Token!;
+        scene.Server.Answer = request =>
+        {
+            if (request.Headers.Authorization!.Parameter != refused)
+                return new HttpResponseMessage { RequestMessage = request };
+            scene.Token = scene.NewToken();
+            return FakeM3.Refuse(request, "Bearer");
+        };
+
+        (await scene.CallAsync()).Dispose();
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3));
+        await scene.FailAsync<RateLimitExceededException>();
+    }
+
+    [Test]
+    public async Task Switched_off_there_is_no_limit()
+    {
+        using var scene = new Scene(options => (options.RateLimitEnabled, options.RateLimitRequests) = (false, 1));
+
+        for (int i = 0; i < 5; i++)
+            (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(5));
+    }
+
+    // MCP's housekeeping is free: M3 counts tool calls.
+    [TestCase("POST", null, null, true)]
+    [TestCase("POST", "tools/call", null, true)]
+    [TestCase("POST", "tools/call", "session", true)]
+    [TestCase("POST", null, "session", true)]
+    [TestCase("POST", "initialize", null, false)]
+    [TestCase("POST", "tools/list", "session", false)]
+    [TestCase("POST", "notifications/initialized", "session", false)]
+    [TestCase("POST", "Tools/Call", null, false)]
+    [TestCase("GET", null, null, true)]
+    [TestCase("GET", null, "session", false)]
+    [TestCase("GET", "tools/list", null, false)]
+    [TestCase("GET", "tools/call", null, true)]
+    [TestCase("DELETE", null, null, true)]
+    [TestCase("DELETE", null, "session", false)]
+    [TestCase("PUT", null, "session", true)]
+    public async Task What_M3_counts_is_counted(string method, string? mcpMethod, string? session, bool isCounted)
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        using (var request = new HttpRequestMessage(new HttpMethod(method), Scene.Address))
+        {
+            if (mcpMethod is not null)
+                request.Headers.Add("Mcp-Method", mcpMethod);
+            if (session is not null)
+                request.Headers.Add("Mcp-Session-Id", session);
+            (await scene.Client.SendAsync(request)).Dispose();
+        }
+
+        if (isCounted)
+            await scene.FailAsync<RateLimitExceededException>();
+        else
+            (await scene.CallAsync()).Dispose();
+    }
+
+    [Test]
+    public async Task Housekeeping_goes_even_when_the_budget_is_used_up()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        (await scene.CallAsync()).Dispose();
+        using var request = new HttpRequestMessage(HttpMethod.Delete, Scene.Address);
+        request.Headers.Add("Mcp-Session-Id", "session");
+
+        (await scene.Client.SendAsync(request)).Dispose();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2).And.All.Property("Token").EqualTo(scene.Token));
+    }
+
+    [Test]
+    public async Task Many_calls_at_once_send_exactly_the_limit()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 100);
+        (await scene.CallAsync()).Dispose();
+        int refused = 0;
+
+        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 16 }, _ =>
+        {
+            try
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+                scene.Client.Send(request).Dispose();
+            }
+            catch (RateLimitExceededException)
+            {
+                Interlocked.Increment(ref refused);
+            }
+        });
+
+        Assert.That((scene.Server.Arrivals.Count, refused), Is.EqualTo((100, 301)));
+    }
+
+    [Test]
+    public async Task M3s_own_Retry_After_is_kept_as_a_pause()
+    {
+        using var scene = new Scene();
+        scene.Server.Answer = request =>
+        {
+            var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
+            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(20));
+            return response;
+        };
+        using HttpResponseMessage answer = await scene.CallAsync();
+        Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
+
+        scene.Clock.Advance(TimeSpan.FromSeconds(5));
+
+        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(15)));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    // A polled source is looked at again a second later.
+    private static void Use(Scene scene, string token)
+    {
+        scene.Token = token;
+        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+    }
+}

@@ -1,0 +1,150 @@
+namespace M3.Client.Auth.Tests.Budget;
+
+/// <summary>M3's sliding log, exactly; and without a lock.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class SlidingLogTests
+{
+    private static readonly TimeSpan Window = TimeSpan.FromTicks(1000);
+    private const long Start = 1_000_000;
+
+    [Test]
+    public void It_takes_the_limit_and_then_says_how_long_until_the_oldest_leaves([Values(1, 2, 3, 100)] int limit)
+    {
+        var log = new SlidingLog(limit, Window);
+        for (int i = 0; i < limit; i++)
+            Assert.That(log.TryTake(Start + i, out _), Is.True);
+
+        Assert.That(log.TryTake(Start + 500, out long retryAfter), Is.False);
+        Assert.That(retryAfter, Is.EqualTo(500));
+    }
+
+    [Test]
+    public void A_request_leaves_the_window_exactly_when_the_window_is_over([Values(1, 3)] int limit)
+    {
+        var log = new SlidingLog(limit, Window);
+        for (int i = 0; i < limit; i++)
+            log.TryTake(Start, out _);
+
+        Assert.That(log.TryTake(Start + 999, out long retryAfter), Is.False);
+        Assert.That(retryAfter, Is.EqualTo(1));
+        Assert.That(log.TryTake(Start + 1000, out _), Is.True);
+    }
+
+    [Test]
+    public void A_refusal_takes_nothing()
+    {
+        var log = new SlidingLog(1, Window);
+        log.TryTake(Start, out _);
+        for (int i = 0; i < 10; i++)
+            log.TryTake(Start + 10 + i, out _);
+
+        Assert.That(log.TryTake(Start + 1000, out _), Is.True);
+    }
+
+    [Test]
+    public void It_counts_what_is_free_and_remembers_the_newest()
+    {
+        var log = new SlidingLog(3, Window);
+        Assert.That((log.CountFree(Start), log.Newest), Is.EqualTo((3, 0L)));
+
+        log.TryTake(Start, out _);
+        log.TryTake(Start + 400, out _);
+        Assert.That((log.CountFree(Start + 400), log.Newest), Is.EqualTo((1, Start + 400)));
+
+        log.TryTake(Start + 500, out _);
+        Assert.That((log.CountFree(Start + 999), log.Newest), Is.EqualTo((0, Start + 500)));
+        Assert.That(log.CountFree(Start + 1000), Is.EqualTo(1));
+        Assert.That(log.CountFree(Start + 1400), Is.EqualTo(2));
+        Assert.That(log.CountFree(Start + 1500), Is.EqualTo(3));
+    }
+
+    [TestCase(1)]
+    [TestCase(2)]
+    [TestCase(7)]
+    [TestCase(100)]
+    public void It_agrees_with_a_queue_of_times_over_any_sequence(int limit)
+    {
+        var random = new Random(limit);
+        var log = new SlidingLog(limit, Window);
+        var queue = new Queue<long>();
+        long now = Start;
+
+        for (int i = 0; i < 20_000; i++)
+        {
+            now += random.Next(4) == 0 ? random.Next(2000 / limit) : 0;
+            while (queue.Count > 0 && queue.Peek() + Window.Ticks <= now)
+                queue.Dequeue();
+            bool expected = queue.Count < limit;
+            long expectedRetry = expected ? 0 : queue.Peek() + Window.Ticks - now;
+
+            // Asserting costs more than taking: only what differs is asserted.
+            (int, bool, long) actual = (log.CountFree(now), log.TryTake(now, out long retryAfter), retryAfter);
+            if (actual != (limit - queue.Count, expected, expectedRetry))
+                Assert.That(actual, Is.EqualTo((limit - queue.Count, expected, expectedRetry)), $"request {i}");
+            if (expected)
+                queue.Enqueue(now);
+        }
+    }
+
+    [TestCase(1)]
+    [TestCase(10)]
+    [TestCase(1000)]
+    public void Many_threads_at_once_take_exactly_the_limit_in_every_window(int limit)
+    {
+        const int Threads = 8;
+        var log = new SlidingLog(limit, Window);
+        using var together = new Barrier(Threads);
+
+        // Each window anew, through many laps of the ring.
+        for (int window = 0; window < 50; window++)
+        {
+            long now = Start + (window * Window.Ticks);
+            int taken = 0;
+            Thread[] threads = [.. Enumerable.Range(0, Threads).Select(_ => new Thread(() =>
+            {
+                together.SignalAndWait();
+                for (int i = 0; i < limit; i++)
+                {
+                    if (log.TryTake(now, out long retryAfter))
+                        Interlocked.Increment(ref taken);
+                    else if (retryAfter != Window.Ticks)
+                        Interlocked.Add(ref taken, 1_000_000);
+                }
+            }))];
+            Array.ForEach(threads, thread => thread.Start());
+            Array.ForEach(threads, thread => thread.Join());
+
+            Assert.That(taken, Is.EqualTo(limit), $"window {window}");
+            Assert.That(log.CountFree(now), Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Threads_whose_time_goes_on_never_take_more_than_the_limit_within_a_window()
+    {
+        const int Limit = 50;
+        var log = new SlidingLog(Limit, Window);
+        long clock = Start;
+        long[][] taken = new long[8][];
+        Thread[] threads = [.. Enumerable.Range(0, taken.Length).Select(thread => new Thread(() =>
+        {
+            List<long> mine = [];
+            for (int i = 0; i < 20_000; i++)
+            {
+                long now = Interlocked.Increment(ref clock);
+                if (log.TryTake(now, out _))
+                    mine.Add(now);
+            }
+
+            taken[thread] = [.. mine];
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+
+        // A thread may be held up between reading its clock and taking: as many slots as there are threads may be out of order by that.
+        long[] times = [.. taken.SelectMany(mine => mine).Order()];
+        Assert.That(times, Has.Length.GreaterThan(Limit));
+        int most = times.Select((time, i) => times.Skip(i).TakeWhile(other => other < time + Window.Ticks).Count()).Max();
+        Assert.That(most, Is.LessThanOrEqualTo(Limit + taken.Length));
+    }
+}

@@ -1,0 +1,220 @@
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Budget;
+
+/// <summary><see cref="RateLimitMode.Wait"/>: a call beyond the limit goes as soon as the sliding log lets it.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class WaitingTests
+{
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+
+    [Test]
+    public async Task Calls_one_after_the_other_go_at_the_instants_that_the_sliding_log_allows()
+    {
+        using var world = new World(limit: 100);
+        List<TimeSpan> sent = [];
+        for (int i = 0; i < 250; i++)
+        {
+            Task<HttpResponseMessage> call = world.CallAsync();
+            await world.PassAsync(call);
+            (await call).Dispose();
+            sent.Add(world.Elapsed);
+            // Each call takes 6 s: the first hundred within ten minutes.
+            world.Clock.Advance(TimeSpan.FromSeconds(6));
+        }
+
+        TestContext.Out.WriteLine("call 1, 100, 101, 200, 201 and 250 of 250 went at " + string.Join(", ", new[] { 0, 99, 100, 199, 200, 249 }.Select(i => sent[i].ToString("c"))));
+        TimeSpan[] expected = [.. Enumerable.Range(0, 250).Select(i => ((i / 100) * Hour) + TimeSpan.FromSeconds(6 * (i % 100)))];
+        Assert.That(sent, Is.EqualTo(expected));
+        // Only the first of each further hundred had to wait.
+        Assert.That(world.Told, Is.EqualTo([TimeSpan.FromMinutes(50), TimeSpan.FromMinutes(50)]));
+    }
+
+    [Test]
+    public async Task Calls_all_at_once_go_a_hundred_an_hour()
+    {
+        using var world = new World(limit: 100);
+        Task<HttpResponseMessage>[] calls = [.. Enumerable.Range(0, 250).Select(_ => world.CallAsync())];
+
+        await world.PassAsync(Task.WhenAll(calls));
+
+        TestContext.Out.WriteLine(string.Join(", ", world.Sent.GroupBy(at => at).OrderBy(same => same.Key).Select(same => $"{same.Count()} calls at {same.Key}")));
+        int[] perHour = [.. world.Sent.GroupBy(at => at).OrderBy(same => same.Key).Select(same => same.Count())];
+        Assert.That(perHour, Is.EqualTo([100, 100, 50]));
+        Assert.That(world.Sent[^1], Is.EqualTo(2 * Hour));
+        foreach (Task<HttpResponseMessage> call in calls)
+            (await call).Dispose();
+    }
+
+    [Test]
+    public async Task A_cancelled_call_has_taken_nothing_and_leaves_the_others_their_turn()
+    {
+        using var world = new World(limit: 1);
+        (await world.CallAsync()).Dispose();
+        using var cancellation = new CancellationTokenSource();
+        Task<HttpResponseMessage> first = world.CallAsync(cancellation.Token);
+        Task<HttpResponseMessage> second = world.CallAsync();
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThatAsync(() => first, Throws.InstanceOf<OperationCanceledException>());
+        await world.PassAsync(second);
+        (await second).Dispose();
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
+    }
+
+    [Test]
+    public async Task A_call_cancelled_while_others_wait_before_it_never_goes()
+    {
+        using var world = new World(limit: 1);
+        (await world.CallAsync()).Dispose();
+        using var cancellation = new CancellationTokenSource();
+        Task<HttpResponseMessage> first = world.CallAsync();
+        Task<HttpResponseMessage> second = world.CallAsync(cancellation.Token);
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThatAsync(() => second, Throws.InstanceOf<OperationCanceledException>());
+        await world.PassAsync(first);
+        (await first).Dispose();
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
+    }
+
+    [Test]
+    public async Task A_token_that_expires_during_the_wait_is_looked_at_again_and_nothing_is_taken()
+    {
+        using var world = new World(limit: 1);
+        world.Scene.Token = world.Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddMinutes(30).ToUnixTimeSeconds());
+        (await world.CallAsync()).Dispose();
+        Task<HttpResponseMessage> call = world.CallAsync();
+
+        await world.PassAsync(call);
+
+        await Assert.ThatAsync(() => call, Throws.TypeOf<TokenExpiredException>());
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero]));
+        world.Scene.Token = world.Scene.NewToken();
+        (await world.CallAsync()).Dispose();
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
+    }
+
+    [Test]
+    public async Task A_token_that_was_renewed_during_the_wait_is_the_one_that_goes()
+    {
+        using var world = new World(limit: 1);
+        (await world.CallAsync()).Dispose();
+        Task<HttpResponseMessage> call = world.CallAsync();
+
+        world.Scene.Token = world.Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddDays(1).ToUnixTimeSeconds());
+        await world.PassAsync(call);
+        (await call).Dispose();
+
+        Assert.That(world.Scene.Server.Arrivals[^1].Token, Is.EqualTo(world.Scene.Token));
+    }
+
+    [Test]
+    public async Task A_synchronous_call_waits_too()
+    {
+        using var world = new World(limit: 1);
+        (await world.CallAsync()).Dispose();
+        Task call = Task.Run(() =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            world.Scene.Client.Send(request).Dispose();
+        });
+
+        await world.PassAsync(call);
+        await call;
+
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
+    }
+
+    [Test]
+    public void Create_sets_no_timeout_since_a_wait_may_be_long()
+    {
+        using var waiting = new Scene(options => options.RateLimitMode = RateLimitMode.Wait);
+        using var rejecting = new Scene();
+        using var unlimited = new Scene(options => (options.RateLimitMode, options.RateLimitEnabled) = (RateLimitMode.Wait, false));
+
+        Assert.That(waiting.Client.Timeout, Is.EqualTo(Timeout.InfiniteTimeSpan));
+        Assert.That(new[] { rejecting.Client.Timeout, unlimited.Client.Timeout }, Is.All.EqualTo(TimeSpan.FromSeconds(100)));
+    }
+
+    /// <summary>A scene whose clock goes on whenever everybody waits.</summary>
+    private sealed class World : IDisposable, IProgress<TimeSpan>
+    {
+        private readonly Lock _gate = new();
+        private readonly List<TimeSpan> _told = [];
+        private readonly List<TimeSpan> _sent = [];
+        private Task<DateTimeOffset>? _next;
+
+        public World(int limit)
+        {
+            Scene = new Scene(options =>
+            {
+                options.RateLimitMode = RateLimitMode.Wait;
+                options.RateLimitRequests = limit;
+                options.RateLimitProgress = this;
+                // Keys for the whole time: no timer but the budget's then.
+                options.JwksCacheTtl = TimeSpan.FromDays(7);
+            })
+            { Clock = Clock };
+            Scene.Token = Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddDays(1).ToUnixTimeSeconds());
+            Scene.Server.Answer = request =>
+            {
+                lock (_gate)
+                    _sent.Add(Elapsed);
+                return new HttpResponseMessage { RequestMessage = request };
+            };
+        }
+
+        public Scene Scene { get; }
+
+        public WaitingClock Clock { get; } = new(Scene.Noon);
+
+        public TimeSpan Elapsed => Clock.GetUtcNow() - Scene.Noon;
+
+        public IReadOnlyList<TimeSpan> Told
+        {
+            get
+            {
+                lock (_gate)
+                    return [.. _told];
+            }
+        }
+
+        public IReadOnlyList<TimeSpan> Sent
+        {
+            get
+            {
+                lock (_gate)
+                    return [.. _sent];
+            }
+        }
+
+        public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) => Scene.CallAsync(cancellationToken);
+
+        /// <summary>Lets the time pass that somebody waits for, again and again, until a task is done.</summary>
+        public async Task PassAsync(Task task)
+        {
+            while (!task.IsCompleted)
+            {
+                _next ??= Clock.Waits.ReadAsync().AsTask();
+                if (await Task.WhenAny(task, _next) != _next)
+                    return;
+                // Others wait, too, for the token's source and the like; the budget tells how long it does.
+                TimeSpan left = await _next - Clock.GetUtcNow();
+                _next = null;
+                if (Told.Contains(left))
+                    Clock.Advance(left);
+            }
+        }
+
+        void IProgress<TimeSpan>.Report(TimeSpan value)
+        {
+            lock (_gate)
+                _told.Add(value);
+        }
+
+        public void Dispose() => Scene.Dispose();
+    }
+}

@@ -1,0 +1,54 @@
+using System.Net;
+using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.Configuration;
+
+namespace M3.Client.Auth.Tests.Handler;
+
+/// <summary><c>M3_OAUTH2_ENABLED</c> is off: every request passes untouched.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class DisabledTests
+{
+    [Test]
+    public async Task Requests_pass_untouched_wherever_they_go([Values] bool synchronous)
+    {
+        using var scene = new Scene(options => (options.Enabled, options.RateLimitRequests) = (false, 1));
+        scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
+
+        foreach (string url in (string[])["https://m3.test/sse", "http://other.test/"])
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, url);
+            using HttpResponseMessage response = synchronous ? scene.Client.Send(request) : await scene.Client.SendAsync(request);
+            Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
+        }
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2).And.All.Property("Token").Null);
+        Assert.That((scene.Reads, scene.Issuer.DiscoveryRequests), Is.EqualTo((0, 0)));
+        Assert.That(scene.Log.Lines, Is.Empty);
+    }
+
+    [Test]
+    public async Task One_warning_says_that_a_token_is_set_in_vain()
+    {
+        using var scene = new Scene();
+        IConfiguration configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection([new("M3_OAUTH2_ENABLED", "false"), new("M3_OAUTH2_TOKEN", scene.Token)])
+            .Build();
+        using HttpClient client = M3HttpClient.Create(Scene.Address, M3AuthOptions.FromConfiguration(configuration), scene.Server, scene.Log);
+
+        for (int i = 0; i < 3; i++)
+            (await client.GetAsync("")).Dispose();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3).And.All.Property("Token").Null);
+        Assert.That(scene.Log.Lines, Has.Count.EqualTo(1));
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith("OAuth2 for M3 is off (M3_OAUTH2_ENABLED is not 'true'), but M3_OAUTH2_TOKEN is set: requests go without it"));
+    }
+
+    [Test]
+    public async Task A_provider_says_that_it_has_no_token()
+    {
+        using var provider = new M3TokenProvider(new M3AuthOptions { Enabled = false });
+
+        await Assert.ThatAsync(async () => await provider.GetTokenAsync(), Throws.TypeOf<MissingTokenException>()
+            .With.Message.EqualTo("Missing OAuth2 access token: OAuth2 is off (M3_OAUTH2_ENABLED is not 'true'), so there is no token"));
+    }
+}

@@ -1,0 +1,250 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Handler;
+
+/// <summary>M3 answers 401: the source is looked at again, and a newer token tried once.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class RenewalAfter401Tests
+{
+    [Test]
+    public async Task A_newer_token_is_tried_once_and_its_answer_is_the_callers([Values] bool synchronous)
+    {
+        using var scene = new Scene();
+        string first = scene.Token!;
+        string second = scene.NewToken();
+        scene.Server.Answer = request =>
+        {
+            scene.Token = second;
+            return request.Headers.Authorization!.Parameter == second ? new HttpResponseMessage(HttpStatusCode.Accepted) : FakeM3.Refuse(request, "Bearer");
+        };
+
+        using HttpResponseMessage response = await SendAsync(scene, null, synchronous);
+
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
+    }
+
+    [Test]
+    public async Task A_newer_token_that_is_refused_too_is_an_error_and_never_a_loop([Values] bool synchronous)
+    {
+        using var scene = new Scene();
+        scene.Server.Answer = request =>
+        {
+            scene.Token = scene.NewToken();
+            return FakeM3.Refuse(request, """Bearer error="invalid_token", error_description="The token expired" """);
+        };
+
+        await Assert.ThatAsync(() => SendAsync(scene, null, synchronous), Throws.TypeOf<TokenExpiredException>());
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public async Task Without_a_newer_token_nothing_is_repeated([Values] bool synchronous)
+    {
+        using var scene = new Scene();
+        scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
+
+        await Assert.ThatAsync(() => SendAsync(scene, null, synchronous), Throws.TypeOf<RejectedException>()
+            .With.Message.EqualTo("OAuth2 authentication failed: M3 answered 401"));
+
+        Assert.That((scene.Server.Arrivals.Count, scene.Reads), Is.EqualTo((1, 2)));
+    }
+
+    [TestCase("not a token")]
+    [TestCase(null)]
+    public async Task What_is_at_the_source_now_must_be_valid_to_be_tried(string? worse)
+    {
+        using var scene = new Scene();
+        scene.Server.Answer = request =>
+        {
+            scene.Token = worse;
+            return FakeM3.Refuse(request, """Bearer error="invalid_token" """);
+        };
+
+        // M3's own answer says more about this call than why there is no other token.
+        await scene.FailAsync<RejectedException>();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task The_first_response_is_disposed()
+    {
+        using var scene = new Scene();
+        string first = scene.Token!;
+        var body = new DisposableContent();
+        scene.Server.Answer = request =>
+        {
+            if (request.Headers.Authorization!.Parameter != first)
+                return new HttpResponseMessage();
+            scene.Token = scene.NewToken();
+            HttpResponseMessage refusal = FakeM3.Refuse(request, "Bearer");
+            refusal.Content = body;
+            return refusal;
+        };
+
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(body.IsDisposed, Is.True);
+    }
+
+    [Test]
+    public async Task A_response_that_becomes_an_error_is_disposed()
+    {
+        using var scene = new Scene();
+        var body = new DisposableContent();
+        scene.Server.Answer = request =>
+        {
+            HttpResponseMessage refusal = FakeM3.Refuse(request, "Bearer");
+            refusal.Content = body;
+            return refusal;
+        };
+
+        await scene.FailAsync<RejectedException>();
+
+        Assert.That(body.IsDisposed, Is.True);
+    }
+
+    [TestCaseSource(nameof(Repeatable))]
+    public async Task A_body_that_can_be_sent_twice_is(HttpContent? body)
+    {
+        using Scene scene = RefusingTheFirst(out List<string> bodies);
+
+        using HttpResponseMessage response = await SendAsync(scene, body);
+
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(bodies, Has.Count.EqualTo(2));
+        Assert.That(bodies[1], Is.EqualTo(bodies[0]));
+    }
+
+    [TestCaseSource(nameof(Unrepeatable))]
+    public async Task A_body_that_can_be_sent_only_once_is_not_repeated(HttpContent body)
+    {
+        using Scene scene = RefusingTheFirst(out List<string> bodies);
+
+        await Assert.ThatAsync(() => SendAsync(scene, body), Throws.TypeOf<RejectedException>());
+
+        Assert.That(bodies, Has.Count.EqualTo(1));
+        // The next call has the newer token: the source's news is not lost.
+        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        using HttpResponseMessage next = await scene.CallAsync();
+        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(scene.Token));
+    }
+
+    [Test]
+    public async Task Only_a_401_is_repeated([Values(HttpStatusCode.Forbidden, HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable)] HttpStatusCode status)
+    {
+        using var scene = new Scene();
+        scene.Server.Answer = request =>
+        {
+            scene.Token = scene.NewToken();
+            return FakeM3.Refuse(request, null, status);
+        };
+
+        using HttpResponseMessage response = await scene.CallAsync();
+
+        Assert.That(response.StatusCode, Is.EqualTo(status));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Many_calls_that_are_refused_at_once_look_at_the_source_once()
+    {
+        const int Calls = 50;
+        int asked = 0;
+        using var scene = new Scene(options => options.RateLimitRequests = Calls);
+        string first = scene.Token!;
+        string second = scene.NewToken();
+        M3AuthOptions options = scene.Options();
+        options.RateLimitRequests = Calls;
+        options.TokenSource = TokenSources.From(_ => new(Interlocked.Increment(ref asked) == 1 ? first : second));
+        using HttpClient client = M3HttpClient.Create(Scene.Address, options, scene.Server);
+        scene.Server.Answer = request => request.Headers.Authorization!.Parameter == second ? new HttpResponseMessage() : FakeM3.Refuse(request, "Bearer");
+
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, Calls).Select(_ => client.PostAsync(Scene.Address, null)));
+
+        Assert.That(responses.Select(response => response.StatusCode), Is.All.EqualTo(HttpStatusCode.OK));
+        Assert.That(asked, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task The_source_is_told_which_token_was_refused()
+    {
+        using var scene = new Scene();
+        var source = new CuriousSource(scene.Token!);
+        M3AuthOptions options = scene.Options();
+        options.TokenSource = source;
+        using HttpClient client = M3HttpClient.Create(Scene.Address, options, scene.Server);
+        scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
+
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
+
+        Assert.That(source.Rejected.Select(token => token?.Value), Is.EqualTo([null, scene.Token]));
+    }
+
+    private static IEnumerable<TestCaseData> Repeatable =>
+    [
+        new TestCaseData((HttpContent?)null).SetArgDisplayNames("none"),
+        new TestCaseData(new ByteArrayContent([1, 2, 3])).SetArgDisplayNames("bytes"),
+        new TestCaseData(new StringContent("text", Encoding.UTF8)).SetArgDisplayNames("text"),
+        new TestCaseData(new FormUrlEncodedContent([new("a", "b")])).SetArgDisplayNames("a form"),
+        new TestCaseData(new ReadOnlyMemoryContent(new byte[] { 1, 2, 3 })).SetArgDisplayNames("memory"),
+        new TestCaseData(JsonContent.Create(new { tool = "get_database_schema" })).SetArgDisplayNames("JSON"),
+    ];
+
+    private static IEnumerable<TestCaseData> Unrepeatable =>
+    [
+        new TestCaseData(new StreamContent(new MemoryStream([1, 2, 3]))).SetArgDisplayNames("a stream"),
+        new TestCaseData(new MultipartFormDataContent { { new StreamContent(new MemoryStream([1])), "file" } }).SetArgDisplayNames("parts"),
+    ];
+
+    private static Scene RefusingTheFirst(out List<string> bodies)
+    {
+        var scene = new Scene();
+        string first = scene.Token!;
+        List<string> arrived = bodies = [];
+        scene.Server.Answer = request =>
+        {
+            using var body = new MemoryStream();
+            request.Content?.CopyTo(body, null, default);
+            arrived.Add(Convert.ToHexString(body.ToArray()));
+            if (request.Headers.Authorization!.Parameter != first)
+                return new HttpResponseMessage();
+            scene.Token = scene.NewToken();
+            return FakeM3.Refuse(request, "Bearer");
+        };
+        return scene;
+    }
+
+    private static async Task<HttpResponseMessage> SendAsync(Scene scene, HttpContent? body, bool synchronous = false)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Content = body };
+        return synchronous ? scene.Client.Send(request) : await scene.Client.SendAsync(request);
+    }
+
+    private sealed class CuriousSource(string token) : ITokenSource
+    {
+        public List<M3AccessToken?> Rejected { get; } = [];
+
+        public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+        {
+            Rejected.Add(context.Rejected);
+            return new(token);
+        }
+    }
+
+    private sealed class DisposableContent() : ByteArrayContent([])
+    {
+        public bool IsDisposed { get; private set; }
+
+        protected override void Dispose(bool disposing)
+        {
+            IsDisposed = true;
+            base.Dispose(disposing);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+using System.Net;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Handler;
+
+/// <summary>A handler whose tokens come from a provider that others may share, or that a user's test fakes.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class SharedProviderTests
+{
+    [Test]
+    public async Task A_fake_providers_token_is_attached_unseen([Values] bool synchronous)
+    {
+        using var server = new FakeM3();
+        using HttpClient client = Client(new OneToken(), server);
+        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+
+        using HttpResponseMessage response = synchronous ? client.Send(request) : await client.SendAsync(request);
+
+        Assert.That(server.Arrivals, Is.EqualTo([new Arrival(HttpMethod.Get, Scene.Address, "Bearer", "made.up.token")]));
+    }
+
+    [Test]
+    public async Task A_fake_provider_is_asked_for_a_newer_token_after_a_401([Values] bool synchronous)
+    {
+        using var server = new FakeM3();
+        var tokens = new OneToken { Newer = new M3AccessToken("a.newer.token") };
+        server.Answer = request => request.Headers.Authorization!.Parameter == "a.newer.token" ? new HttpResponseMessage() : FakeM3.Refuse(request, null);
+        using HttpClient client = Client(tokens, server);
+        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+
+        using HttpResponseMessage response = synchronous ? client.Send(request) : await client.SendAsync(request);
+
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(tokens.Renewals, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task The_budget_and_the_origin_are_kept_for_a_fake_provider_too()
+    {
+        using var server = new FakeM3();
+        using HttpClient client = Client(new OneToken(subject: "me"), server, options => options.RateLimitRequests = 1);
+        (await client.GetAsync(Scene.Address)).Dispose();
+
+        await Assert.ThatAsync(() => client.GetAsync(Scene.Address), Throws.TypeOf<RateLimitExceededException>());
+        await Assert.ThatAsync(() => client.GetAsync(new Uri("https://other.test")), Throws.TypeOf<UntrustedOriginException>());
+        Assert.That(server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_provider_can_serve_several_handlers_and_outlives_them()
+    {
+        using var scene = new Scene();
+        using var tokens = new M3TokenProvider(scene.Options());
+        for (int i = 0; i < 3; i++)
+        {
+            using HttpClient client = Client(tokens, new FakeM3());
+            (await client.GetAsync(Scene.Address)).Dispose();
+        }
+
+        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That(await tokens.GetTokenAsync(), Has.Property("Value").EqualTo(scene.Token));
+    }
+
+    [Test]
+    public async Task A_handlers_own_provider_is_disposed_with_it_and_the_backchannel_is_not()
+    {
+        using var scene = new Scene();
+        var handler = new M3AuthHandler(scene.Options()) { InnerHandler = scene.Server };
+        using (var invoker = new HttpMessageInvoker(handler, disposeHandler: false))
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+            (await invoker.SendAsync(request, default)).Dispose();
+        }
+
+        handler.Dispose();
+        handler.Dispose();
+
+        using var other = new M3TokenProvider(scene.Options());
+        Assert.That(await other.GetTokenAsync(), Has.Property("Value").EqualTo(scene.Token));
+        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task Two_handlers_built_directly_share_nothing()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        for (int i = 0; i < 2; i++)
+        {
+            using var client = new HttpClient(new M3AuthHandler(scene.Options()) { InnerHandler = new FakeM3() });
+            (await client.GetAsync(new Uri($"https://m3-{i}.test/"))).Dispose();
+        }
+
+        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(2));
+    }
+
+    [Test]
+    public void Nothing_is_null_that_must_not_be()
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => new M3AuthHandler((M3AuthOptions)null!), Throws.ArgumentNullException);
+            Assert.That(() => new M3AuthHandler(null!, new M3AuthOptions()), Throws.ArgumentNullException);
+            Assert.That(() => new M3AuthHandler(new OneToken(), null!), Throws.ArgumentNullException);
+            Assert.That(() => new M3TokenProvider(null!), Throws.ArgumentNullException);
+            Assert.That(() => M3HttpClient.Create(null!), Throws.ArgumentNullException);
+        }
+    }
+
+    private static HttpClient Client(IM3TokenProvider tokens, FakeM3 server, Action<M3AuthOptions>? configure = null)
+    {
+        var options = new M3AuthOptions();
+        configure?.Invoke(options);
+        return new HttpClient(new M3AuthHandler(tokens, options) { InnerHandler = server });
+    }
+}

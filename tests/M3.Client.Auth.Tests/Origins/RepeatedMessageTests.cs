@@ -1,0 +1,128 @@
+using System.Net.Http.Headers;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Origins;
+
+/// <summary>A retry policy outside sends the same message again, with the header that this library attached the first time.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class RepeatedMessageTests
+{
+    [Test]
+    public async Task The_same_message_sent_again_carries_the_token_of_now()
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        string first = scene.Token!;
+        (await invoker.SendAsync(request, default)).Dispose();
+
+        string second = Renew(scene);
+        (await invoker.SendAsync(request, default)).Dispose();
+
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
+        Assert.That(scene.Log.Warnings, Is.Empty);
+    }
+
+    [TestCase(1)]
+    [TestCase(2)]
+    public async Task A_clone_with_the_header_copied_as_text_carries_the_token_of_now(int renewals)
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await invoker.SendAsync(request, default)).Dispose();
+
+        for (int i = 0; i < renewals; i++)
+        {
+            Renew(scene);
+            using HttpRequestMessage clone = Clone(request);
+            (await invoker.SendAsync(clone, default)).Dispose();
+            request.Headers.Authorization = AuthenticationHeaderValue.Parse(clone.Headers.Authorization!.ToString());
+        }
+
+        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(scene.Token));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(renewals + 1));
+        Assert.That(scene.Log.Warnings, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_clone_of_a_message_whose_token_was_replaced_after_a_401_carries_the_token_of_now()
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        string refused = scene.Token!;
+        scene.Server.Answer = received =>
+        {
+            if (received.Headers.Authorization!.Parameter != refused)
+                return new HttpResponseMessage { RequestMessage = received };
+            scene.Token = scene.NewToken();
+            return FakeM3.Refuse(received, "Bearer");
+        };
+        (await invoker.SendAsync(request, default)).Dispose();
+
+        using HttpRequestMessage clone = Clone(request);
+        (await invoker.SendAsync(clone, default)).Dispose();
+
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([refused, scene.Token, scene.Token]));
+    }
+
+    [Test]
+    public async Task Each_repetition_counts_against_the_budget_as_M3_counts_it()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 2);
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await invoker.SendAsync(request, default)).Dispose();
+        (await invoker.SendAsync(request, default)).Dispose();
+
+        await Assert.ThatAsync(() => invoker.SendAsync(request, default), Throws.TypeOf<RateLimitExceededException>());
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_message_that_was_moved_elsewhere_meanwhile_does_not_take_the_token_along()
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await invoker.SendAsync(request, default)).Dispose();
+
+        request.RequestUri = new Uri("https://evil.test/");
+
+        await Assert.ThatAsync(() => invoker.SendAsync(request, default), Throws.TypeOf<UntrustedOriginException>());
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Url), Is.EqualTo([Scene.Address]));
+    }
+
+    [Test]
+    public async Task A_message_that_another_registration_authenticated_gets_this_ones_token()
+    {
+        using var one = new Scene();
+        using var other = new Scene { Token = new FakeIssuer().Token(Scene.Noon, claims => claims["sub"] = "other") };
+        using HttpMessageInvoker first = Invoker(one);
+        using HttpMessageInvoker second = Invoker(other);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await first.SendAsync(request, default)).Dispose();
+
+        (await second.SendAsync(request, default)).Dispose();
+
+        Assert.That(other.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(other.Token));
+    }
+
+    private static HttpMessageInvoker Invoker(Scene scene) => new(new M3AuthHandler(scene.Options(), scene.Log) { InnerHandler = scene.Server });
+
+    private static string Renew(Scene scene)
+    {
+        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        return scene.Token = scene.NewToken();
+    }
+
+    private static HttpRequestMessage Clone(HttpRequestMessage request)
+    {
+        var clone = new HttpRequestMessage(request.Method, request.RequestUri);
+        foreach ((string name, IEnumerable<string> values) in request.Headers)
+            clone.Headers.TryAddWithoutValidation(name, values);
+        return clone;
+    }
+}

@@ -1,0 +1,68 @@
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Performance;
+
+/// <summary>The guard against regressions that no noisy clock can blur: what a call allocates is the same on every machine.</summary>
+[NonParallelizable]
+public sealed class AllocationTests
+{
+    private const int Calls = 1000;
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_call_with_its_token_cached_allocates_nothing(bool budget)
+    {
+        using var scene = new Scene(options =>
+        {
+            options.RateLimitEnabled = budget;
+            options.RateLimitRequests = 1_000_000;
+        });
+        using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
+        using var invoker = new HttpMessageInvoker(handler);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        await CallAsync(invoker, request, 100);
+
+        Assert.That(await CallAsync(invoker, request, Calls), Is.Zero);
+    }
+
+    [Test]
+    public async Task A_call_that_is_answered_later_allocates_one_small_state_machine()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 1_000_000);
+        using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
+        using var invoker = new HttpMessageInvoker(handler);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        await CallAsync(invoker, request, 100);
+        TaskCompletionSource<HttpResponseMessage>[] answers = [.. Enumerable.Range(0, Calls).Select(_ => new TaskCompletionSource<HttpResponseMessage>())];
+        using var later = new HttpMessageInvoker(new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringLater(answers) });
+        answers[0].SetResult(new HttpResponseMessage());
+        await later.SendAsync(request, default);
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 1; i < Calls; i++)
+            _ = later.SendAsync(request, default);
+        long each = (GC.GetAllocatedBytesForCurrentThread() - before) / (Calls - 1);
+
+        await TestContext.Out.WriteLineAsync($"{each} bytes a call");
+        Assert.That(each, Is.InRange(1, 300));
+    }
+
+    private static async Task<long> CallAsync(HttpMessageInvoker invoker, HttpRequestMessage request, int calls)
+    {
+        // One caller from the pool, so that nothing of the test's own runs on its thread meanwhile.
+        return await Task.Run(() =>
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < calls; i++)
+                invoker.SendAsync(request, default).GetAwaiter().GetResult();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        });
+    }
+
+    private sealed class AnsweringLater(TaskCompletionSource<HttpResponseMessage>[] answers) : HttpMessageHandler
+    {
+        private int _next = -1;
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => answers[++_next].Task;
+    }
+}

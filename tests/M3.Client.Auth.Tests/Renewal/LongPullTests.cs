@@ -1,0 +1,229 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Renewal;
+
+/// <summary>A pull that outlives many tokens, on a clock that goes as fast as it can.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class LongPullTests
+{
+    private const int Callers = 8;
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
+
+    [Test]
+    public async Task Two_hours_with_five_minute_tokens_and_eight_callers()
+    {
+        var source = new RenewedSource { RequestTakes = TimeSpan.FromSeconds(3) };
+        using Scene scene = SceneOf(source);
+        int calls = 0;
+
+        // Eight calls a second, so that many fall into each renewal.
+        for (; scene.Now < Scene.Noon.AddHours(2); scene.Clock.Advance(Second))
+        {
+            HttpResponseMessage[] answers = await Task.WhenAll(Enumerable.Range(0, Callers).Select(_ => scene.CallAsync()));
+            calls += answers.Count(answer => answer.StatusCode == HttpStatusCode.OK);
+            await source.ProceedAsync(scene);
+        }
+
+        TestContext.Out.WriteLine($"{calls} calls within {scene.Now - Scene.Noon}, {source.Fetched} tokens fetched, at most {source.AtOnce} at once, {source.Refused} calls refused");
+        Assert.Multiple(() =>
+        {
+            Assert.That(calls, Is.EqualTo(Callers * 7200), "no call failed");
+            Assert.That(source.Refused, Is.Zero, "none arrived with a token that was over");
+            Assert.That(source.AtOnce, Is.EqualTo(1));
+            // Each serves until a minute before its end, a little more for the jitter.
+            Assert.That(source.Fetched, Is.InRange(30, 32));
+            Assert.That(scene.Server.Arrivals.DistinctBy(arrival => arrival.Token).Count(), Is.EqualTo(source.Fetched), "each was used");
+        });
+    }
+
+    [Test]
+    public async Task A_failed_renewal_keeps_the_token_until_it_expires_and_then_says_why()
+    {
+        var source = new RenewedSource();
+        using Scene scene = SceneOf(source);
+        (await scene.CallAsync()).Dispose();
+        source.Failure = new HttpRequestException("the vault is down");
+
+        // The last minute at the latest; then after a tenth of what is left, and no more often than once a second.
+        DateTimeOffset end = Scene.Noon + Lifetime;
+        DateTimeOffset nextAttempt = end - TimeSpan.FromMinutes(1);
+        int inVain = 0;
+        for (scene.Clock.Advance(Second); scene.Now < end; scene.Clock.Advance(Second))
+        {
+            (await scene.CallAsync()).Dispose();
+            if (scene.Now < nextAttempt)
+                continue;
+            await UntilAsync(() => NotRenewed(scene) > inVain);
+            inVain = NotRenewed(scene);
+            nextAttempt = scene.Now + ((end - scene.Now) / 10);
+        }
+
+        var error = await scene.FailAsync<TokenRequestFailedException>();
+        TestContext.Out.WriteLine($"asked {inVain} times in vain during the last minute, each with a warning; every call was served; at the expiry: {error.Message}");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(error.Message, Does.Contain("threw HttpRequestException"));
+            Assert.That(error.InnerException, Is.SameAs(source.Failure));
+            Assert.That(error.IsTransient, Is.True);
+            Assert.That(inVain, Is.InRange(15, 40));
+            Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(Lifetime.TotalSeconds));
+        });
+
+        int asked = source.Asked;
+        for (int i = 0; i < 100; i++)
+            await scene.FailAsync<TokenRequestFailedException>();
+        Assert.That(source.Asked, Is.EqualTo(asked), "not asked again within the same second");
+
+        source.Failure = null;
+        scene.Clock.Advance(Second);
+        (await scene.CallAsync()).Dispose();
+    }
+
+    [Test]
+    public async Task A_source_that_returns_the_same_expired_token_is_asked_at_most_once_a_second()
+    {
+        var source = new RenewedSource();
+        using Scene scene = SceneOf(source);
+        (await scene.CallAsync()).Dispose();
+        source.IsStuck = true;
+        scene.Clock.Advance(Lifetime);
+        int before = source.Asked;
+
+        for (int i = 0; i < 50; i++)
+        {
+            await scene.FailAsync<TokenExpiredException>();
+            scene.Clock.Advance(TimeSpan.FromMilliseconds(100));
+        }
+
+        TestContext.Out.WriteLine($"50 calls within 5 s: asked {source.Asked - before} times");
+        Assert.That(source.Asked - before, Is.LessThanOrEqualTo(5));
+
+        source.IsStuck = false;
+        scene.Clock.Advance(Second);
+        (await scene.CallAsync()).Dispose();
+    }
+
+    private static Scene SceneOf(RenewedSource source)
+    {
+        var scene = new Scene(options => (options.TokenSource, options.RateLimitEnabled) = (source, false));
+        source.NewToken = () => scene.NewToken(claims => claims["exp"] = (scene.Now + Lifetime).ToUnixTimeSeconds());
+        source.Clock = scene.Clock;
+        scene.Server.Answer = request =>
+        {
+            bool isGood = source.Accepts(request.Headers.Authorization?.Parameter);
+            return new HttpResponseMessage(isGood ? HttpStatusCode.OK : HttpStatusCode.Unauthorized) { RequestMessage = request };
+        };
+        return scene;
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(30))
+                throw new TimeoutException();
+            await Task.Yield();
+        }
+    }
+
+    private static int NotRenewed(Scene scene) => scene.Log.Warnings.Count(line => line.Contains("threw HttpRequestException", StringComparison.Ordinal));
+
+    /// <summary>A source that is not polled, and counts.</summary>
+    private sealed class RenewedSource : ITokenSource
+    {
+        private readonly ConcurrentDictionary<string, DateTimeOffset> _issued = new();
+        private volatile Request? _request;
+        private string? _latest;
+        private string? _arrived;
+        private int _asking;
+        private int _asked;
+        private int _refused;
+
+        public Func<string> NewToken { get; set; } = null!;
+
+        public TimeProvider Clock { get; set; } = null!;
+
+        /// <summary>How long a request takes, after the first.</summary>
+        public TimeSpan RequestTakes { get; init; }
+
+        public Exception? Failure { get; set; }
+
+        public bool IsStuck { get; set; }
+
+        public int Asked => Volatile.Read(ref _asked);
+
+        public int AtOnce { get; private set; }
+
+        public int Fetched => _issued.Count;
+
+        public int Refused => Volatile.Read(ref _refused);
+
+        public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _asked);
+            AtOnce = Math.Max(AtOnce, Interlocked.Increment(ref _asking));
+            try
+            {
+                if (_latest is not null && RequestTakes > TimeSpan.Zero)
+                {
+                    var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    _request = new Request(answer, Clock.GetUtcNow() + RequestTakes);
+                    await answer.Task.WaitAsync(cancellationToken);
+                }
+
+                if (Failure is not null)
+                    throw Failure;
+                if (IsStuck)
+                    return _latest;
+                string token = NewToken();
+                _issued[token] = Clock.GetUtcNow() + Lifetime;
+                return _latest = token;
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _asking);
+            }
+        }
+
+        /// <summary>What M3 thinks of a token.</summary>
+        public bool Accepts(string? token)
+        {
+            _arrived = token;
+            bool isGood = token is not null && _issued.TryGetValue(token, out DateTimeOffset end) && Clock.GetUtcNow() < end;
+            if (!isGood)
+                Interlocked.Increment(ref _refused);
+            return isGood;
+        }
+
+        /// <summary>
+        /// Waits for the threads, so that the test's clock does not outrun them: for the request that must have begun a minute before the
+        /// token's end, and, when its time has come, for its answer to be taken up.
+        /// </summary>
+        public async Task ProceedAsync(Scene scene)
+        {
+            DateTimeOffset now = Clock.GetUtcNow();
+            int fetched = Fetched;
+            if (now >= _issued[_latest!] - TimeSpan.FromMinutes(1))
+                await UntilAsync(() => Volatile.Read(ref _asked) > fetched);
+            if (_request is not { } request || now < request.At)
+                return;
+
+            _request = null;
+            request.Answer.SetResult();
+            await UntilAsync(() => Fetched > fetched);
+            await UntilAsync(() =>
+            {
+                using HttpResponseMessage answer = scene.Client.Send(new(HttpMethod.Post, Scene.Address));
+                return _arrived == _latest;
+            });
+        }
+
+        private sealed record Request(TaskCompletionSource Answer, DateTimeOffset At);
+    }
+}

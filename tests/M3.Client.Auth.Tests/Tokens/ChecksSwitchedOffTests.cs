@@ -1,0 +1,92 @@
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Tokens;
+
+/// <summary>M3's undocumented switches, and ours: each turns off its own check only, and the log warns.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class ChecksSwitchedOffTests
+{
+    [Test]
+    public async Task Without_the_expiry_check_an_expired_token_goes_and_one_without_exp([Values(1, null)] int? exp)
+    {
+        using var scene = new Scene(options => options.ValidateLifetime = false);
+        scene.Token = scene.NewToken(claims => claims["exp"] = exp);
+        if (exp is null)
+            scene.Token = scene.NewToken(claims => claims.Remove("exp"));
+
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith("The check of the token's expiry is off (M3_OAUTH2_VALIDATE_EXP=false)"));
+    }
+
+    [Test]
+    public async Task Without_the_expiry_check_nbf_and_iat_are_still_checked([Values("nbf", "iat")] string claim)
+    {
+        using var scene = new Scene(options => options.ValidateLifetime = false);
+        scene.Token = scene.NewToken(claims => claims[claim] = scene.Now.AddHours(1).ToUnixTimeSeconds());
+
+        await scene.FailAsync<TokenNotYetValidException>();
+    }
+
+    [Test]
+    public async Task Without_the_audience_check_any_audience_will_do()
+    {
+        using var scene = new Scene(options => options.ValidateAudience = false);
+        scene.Token = scene.NewToken(claims => claims.Remove("aud"));
+
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith("The check of the token's audience is off (M3_OAUTH2_VALIDATE_AUD=false)"));
+    }
+
+    [Test]
+    public async Task Without_the_issuer_check_any_issuer_will_do()
+    {
+        using var scene = new Scene(options => options.ValidateIssuer = false);
+        scene.Token = scene.NewToken(claims => claims["iss"] = "https://other.test");
+
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith("The check of the token's issuer is off (M3_OAUTH2_VALIDATE_ISS=false)"));
+    }
+
+    [Test]
+    public async Task Without_the_signature_check_no_key_is_fetched_and_everything_else_is_checked()
+    {
+        using var scene = new Scene(options => options.ValidateSignature = false);
+        string forged = scene.NewToken();
+        scene.Token = forged[..(forged.LastIndexOf('.') + 1)];
+        (await scene.CallAsync()).Dispose();
+
+        scene.Token = scene.NewToken(claims => claims["aud"] = "other");
+        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        await scene.FailAsync<InvalidAudienceException>();
+
+        Assert.That((scene.Issuer.DiscoveryRequests, scene.Issuer.JwksRequests), Is.EqualTo((0, 0)));
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith("The check of the token's signature is off (M3_OAUTH2_VALIDATE_SIGNATURE=false)"));
+    }
+
+    [Test]
+    public async Task Without_required_scopes_a_token_without_scopes_goes()
+    {
+        using var scene = new Scene(options => options.RequiredScopes.Clear());
+        scene.Token = scene.NewToken(claims => claims.Remove("scope"));
+
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Log.Warnings, Is.Empty);
+    }
+
+    [Test]
+    public async Task With_several_required_scopes_every_one_must_be_there()
+    {
+        using var scene = new Scene(options => options.RequiredScopes.UnionWith(["write:mimic-data", "openid"]));
+        scene.Token = scene.NewToken(claims => (claims["scope"], claims["scp"]) = ("openid email", "read:mimic-data"));
+
+        MissingScopesException error = await scene.FailAsync<MissingScopesException>();
+
+        Assert.That(error.Missing, Is.EqualTo(["write:mimic-data"]));
+        Assert.That(error.Message, Is.EqualTo("Missing required scopes: write:mimic-data (the token has openid email read:mimic-data)"));
+    }
+}

@@ -1,0 +1,135 @@
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Tokens;
+
+/// <summary>A token in a file, which somebody else writes.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class FileTokenTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    [Test]
+    public async Task A_file_written_anew_or_replaced_counts_a_second_later()
+    {
+        using var scene = new Scene();
+        using var file = new TokenFile(scene.Token + "\n");
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(file.Path));
+        (await client.GetAsync("")).Dispose();
+
+        string second = scene.NewToken();
+        file.Write(second);
+        scene.Clock.Advance(Second);
+        (await client.GetAsync("")).Dispose();
+        string third = scene.NewToken();
+        file.Replace("Bearer " + third + "\r\n");
+        scene.Clock.Advance(Second);
+        (await client.GetAsync("")).Dispose();
+
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([scene.Token, second, third]));
+    }
+
+    [Test]
+    public async Task While_it_is_empty_or_gone_the_token_read_before_serves_until_it_expires([Values] bool gone)
+    {
+        using var scene = new Scene();
+        using var file = new TokenFile(scene.Token!);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(file.Path));
+        (await client.GetAsync("")).Dispose();
+
+        if (gone)
+            file.Delete();
+        else
+            file.Write("");
+        for (int i = 0; i < 10; i++)
+        {
+            scene.Clock.Advance(Second);
+            (await client.GetAsync("")).Dispose();
+        }
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(11).And.All.Property("Token").EqualTo(scene.Token));
+        Assert.That(scene.Log.Warnings.Count(), Is.EqualTo(1), "told once, not at every look");
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith("The token could not be renewed: Token request failed: the file " + file.Path));
+
+        scene.Clock.Advance(TimeSpan.FromMinutes(30));
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>().With.Property("IsTransient").True);
+    }
+
+    [Test]
+    public async Task When_it_is_back_it_counts_a_second_later_too()
+    {
+        using var scene = new Scene();
+        using var file = new TokenFile(scene.Token!);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(file.Path));
+        (await client.GetAsync("")).Dispose();
+
+        // Whoever writes in place empties the file first, and a call may come just then.
+        file.Write("");
+        scene.Clock.Advance(Second);
+        (await client.GetAsync("")).Dispose();
+        string next = scene.NewToken();
+        file.Write(next);
+        scene.Clock.Advance(Second);
+        (await client.GetAsync("")).Dispose();
+
+        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(next));
+    }
+
+    [Test]
+    public async Task A_file_that_was_never_there_is_named()
+    {
+        using var scene = new Scene();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile("/nowhere/token"));
+
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
+            .With.Message.EqualTo("Token request failed: the file /nowhere/token cannot be read (DirectoryNotFoundException)"));
+    }
+
+    [Test]
+    public async Task A_file_that_is_empty_from_the_beginning_has_no_token()
+    {
+        using var scene = new Scene();
+        using var file = new TokenFile("  \n");
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(file.Path));
+
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<MissingTokenException>().With.Message.EndsWith("looked in the file " + file.Path));
+    }
+
+    [Test]
+    public async Task A_token_in_place_of_a_path_is_not_shown()
+    {
+        using var scene = new Scene();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(scene.Token!));
+
+        Exception error = (await Assert.CatchAsync<TokenRequestFailedException>(() => client.GetAsync("")))!;
+
+        Assert.That(error.ToString(), Does.Contain("the file (a token, not shown) cannot be read").And.Not.Contain(scene.Token![..20]));
+    }
+
+    [Test]
+    public async Task A_file_that_others_can_read_is_warned_of_once()
+    {
+        Assume.That(OperatingSystem.IsWindows(), Is.False);
+        using var scene = new Scene();
+        using var file = new TokenFile(scene.Token!);
+        file.SetMode(UnixFileMode.UserRead | UnixFileMode.OtherRead);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(file.Path));
+        for (int i = 0; i < 3; i++)
+        {
+            (await client.GetAsync("")).Dispose();
+            scene.Clock.Advance(Second);
+        }
+
+        Assert.That(scene.Log.Warnings.Count(), Is.EqualTo(1));
+        Assert.That(scene.Log.Warnings.Single(), Does.StartWith($"The token file {file.Path} can be read by other users; give it mode 600"));
+    }
+
+    [Test]
+    public async Task A_file_of_any_length_is_read_no_further_than_a_token_can_be()
+    {
+        using var scene = new Scene();
+        using var file = new TokenFile(new string('A', 10_000_000));
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(file.Path));
+
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<InvalidTokenFormatException>());
+    }
+}

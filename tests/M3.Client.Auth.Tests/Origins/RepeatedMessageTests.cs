@@ -46,6 +46,24 @@ public sealed class RepeatedMessageTests
     }
 
     [Test]
+    public async Task A_clone_is_recognised_after_another_call_sent_the_renewed_token()
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var other = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await invoker.SendAsync(request, default)).Dispose();
+        string second = Renew(scene);
+        (await invoker.SendAsync(other, default)).Dispose();
+
+        using HttpRequestMessage clone = Clone(request);
+        (await invoker.SendAsync(clone, default)).Dispose();
+
+        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(second));
+        Assert.That(scene.Log.Warnings, Is.Empty);
+    }
+
+    [Test]
     public async Task A_clone_of_a_message_whose_token_was_replaced_after_a_401_carries_the_token_of_now()
     {
         using var scene = new Scene();

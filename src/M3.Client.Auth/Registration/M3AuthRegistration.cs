@@ -8,9 +8,14 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed class M3AuthRegistration
 {
+    // More than a retry policy can lag behind, with short tokens or with users who take turns.
+    private const int SentRemembered = 64;
+
     private bool _foreignLogged;
     private M3AccessToken? _lastSent;
-    private M3AccessToken? _sentBefore;
+
+    // Newest first; swapped whole.
+    private string[] _sent = [];
 
     public M3AuthRegistration(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory)
     {
@@ -40,15 +45,21 @@ internal sealed class M3AuthRegistration
     public long Now => Options.TimeProvider.GetUtcNow().UtcTicks;
 
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
-    public bool HasSent(string? token) =>
-        token is not null && (Volatile.Read(ref _lastSent)?.Value == token || Volatile.Read(ref _sentBefore)?.Value == token);
+    public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;
 
     public void RememberSent(M3AccessToken token)
     {
         if (ReferenceEquals(Volatile.Read(ref _lastSent), token))
             return;
-        if (Interlocked.Exchange(ref _lastSent, token) is { } before && before.Value != token.Value)
-            Volatile.Write(ref _sentBefore, before);
+
+        string[] before;
+        do
+        {
+            before = Volatile.Read(ref _sent);
+        }
+        while (Array.IndexOf(before, token.Value) < 0
+            && Interlocked.CompareExchange(ref _sent, [token.Value, .. before.Take(SentRemembered - 1)], before) != before);
+        Volatile.Write(ref _lastSent, token);
     }
 
     public void LogForeignOnce(Uri? target)

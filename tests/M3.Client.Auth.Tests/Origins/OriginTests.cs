@@ -64,6 +64,45 @@ public sealed class OriginTests
     }
 
     [Test]
+    public async Task Of_many_first_calls_at_once_to_different_places_one_origin_wins()
+    {
+        using var scene = new Scene();
+        using HttpClient client = Bare(scene);
+        int refused = 0;
+
+        Parallel.For(0, 64, i =>
+        {
+            try
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, $"https://m3-{i % 8}.test/");
+                client.Send(request).Dispose();
+            }
+            catch (UntrustedOriginException)
+            {
+                Interlocked.Increment(ref refused);
+            }
+        });
+
+        Assert.That(refused, Is.EqualTo(56));
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Url!.Host).Distinct().Count(), Is.EqualTo(1));
+        await Assert.ThatAsync(() => client.GetAsync(Scene.Address), Throws.TypeOf<UntrustedOriginException>());
+    }
+
+    [TestCase("https://m3.cluster.local/sse", "http://m3.cluster.local/sse")]
+    [TestCase("http://m3.cluster.local/sse", "https://m3.cluster.local/sse")]
+    [TestCase("http://m3.cluster.local:443/sse", "https://m3.cluster.local/sse")]
+    public async Task Another_scheme_is_another_origin_where_both_are_allowed(string own, string other)
+    {
+        using var scene = new Scene(options => options.RequireHttps = false);
+        using HttpClient client = Bare(scene);
+        (await client.GetAsync(new Uri(own))).Dispose();
+
+        await Assert.ThatAsync(() => client.GetAsync(new Uri(other)), Throws.TypeOf<UntrustedOriginException>());
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
     public async Task Plain_HTTP_is_refused_and_does_not_become_the_first_origin()
     {
         using var scene = new Scene();

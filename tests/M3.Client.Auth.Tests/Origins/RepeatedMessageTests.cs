@@ -45,6 +45,71 @@ public sealed class RepeatedMessageTests
         Assert.That(scene.Log.Warnings, Is.Empty);
     }
 
+    [TestCase(3)]
+    [TestCase(10)]
+    public async Task A_clone_of_a_message_that_waited_through_several_renewals_carries_the_token_of_now_too(int renewals)
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await invoker.SendAsync(request, default)).Dispose();
+        for (int i = 0; i < renewals; i++)
+        {
+            Renew(scene);
+            using var other = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            (await invoker.SendAsync(other, default)).Dispose();
+        }
+
+        using HttpRequestMessage clone = Clone(request);
+        (await invoker.SendAsync(clone, default)).Dispose();
+
+        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(scene.Token));
+        Assert.That(scene.Log.Warnings, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_clone_that_was_moved_elsewhere_does_not_take_an_old_token_along()
+    {
+        using var scene = new Scene();
+        using HttpMessageInvoker invoker = Invoker(scene);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        (await invoker.SendAsync(request, default)).Dispose();
+        for (int i = 0; i < 3; i++)
+        {
+            Renew(scene);
+            using var other = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            (await invoker.SendAsync(other, default)).Dispose();
+        }
+
+        using HttpRequestMessage clone = Clone(request);
+        clone.RequestUri = new Uri("https://evil.test/");
+
+        await Assert.ThatAsync(() => invoker.SendAsync(clone, default), Throws.TypeOf<UntrustedOriginException>());
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Url), Is.All.EqualTo(Scene.Address));
+    }
+
+    [Test]
+    public async Task Users_who_take_turns_do_not_make_each_others_clones_foreign()
+    {
+        using var server = new FakeM3();
+        using var log = new RecordingLoggerFactory();
+        var tokens = new OneToken();
+        using var invoker = new HttpMessageInvoker(new M3AuthHandler(tokens, new M3AuthOptions(), log) { InnerHandler = server });
+        HttpRequestMessage[] requests = [.. Enumerable.Range(0, 5).Select(_ => new HttpRequestMessage(HttpMethod.Post, Scene.Address))];
+        for (int i = 0; i < requests.Length; i++)
+        {
+            tokens.Token = new M3AccessToken($"token.of.user-{i}", subject: $"user-{i}");
+            (await invoker.SendAsync(requests[i], default)).Dispose();
+        }
+
+        using HttpRequestMessage clone = Clone(requests[0]);
+        (await invoker.SendAsync(clone, default)).Dispose();
+
+        Assert.That(server.Arrivals[^1].Token, Is.EqualTo("token.of.user-4"), "whoever is the user now");
+        Assert.That(log.Warnings, Is.Empty);
+        Array.ForEach(requests, request => request.Dispose());
+    }
+
     [Test]
     public async Task A_clone_is_recognised_after_another_call_sent_the_renewed_token()
     {

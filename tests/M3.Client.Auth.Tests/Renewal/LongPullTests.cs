@@ -137,7 +137,7 @@ public sealed class LongPullTests
     {
         private readonly ConcurrentDictionary<string, DateTimeOffset> _issued = new();
         private volatile Request? _request;
-        private string? _latest;
+        private volatile string? _latest;
         private string? _arrived;
         private int _asking;
         private int _asked;
@@ -208,15 +208,15 @@ public sealed class LongPullTests
         public async Task ProceedAsync(Scene scene)
         {
             DateTimeOffset now = Clock.GetUtcNow();
-            int fetched = Fetched;
-            if (now >= _issued[_latest!] - TimeSpan.FromMinutes(1))
-                await UntilAsync(() => Volatile.Read(ref _asked) > fetched);
+            string latest = _latest!;
+            if (now >= _issued[latest] - TimeSpan.FromMinutes(1))
+                await UntilAsync(() => _request is not null);
             if (_request is not { } request || now < request.At)
                 return;
 
             _request = null;
             request.Answer.SetResult();
-            await UntilAsync(() => Fetched > fetched);
+            await UntilAsync(() => _latest != latest);
             await UntilAsync(() =>
             {
                 using HttpResponseMessage answer = scene.Client.Send(new(HttpMethod.Post, Scene.Address));

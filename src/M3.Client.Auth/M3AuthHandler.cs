@@ -224,7 +224,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         return (token, lease);
     }
 
-    private bool IsCounted(HttpRequestMessage request) => _registration.Options.RateLimitEnabled && RequestBudget.Counts(request);
+    private bool IsCounted(HttpRequestMessage request) => _registration.Budget.IsOn && RequestBudget.Counts(request);
 
     private void Attach(HttpRequestMessage request, M3AccessToken token)
     {
@@ -259,10 +259,10 @@ public sealed class M3AuthHandler : DelegatingHandler
 
     private HttpResponseMessage Judge(HttpRequestMessage request, Uri? target, M3AccessToken token, HttpResponseMessage response)
     {
-        if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.RetryAfter is { } retryAfter)
+        Uri? reached = Reached(request, target, response);
+        if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.RetryAfter is { } retryAfter && reached == target)
             _registration.Budget.Pause(retryAfter);
 
-        Uri? reached = Reached(request, target, response);
         M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && reached != target
             ? M3Answer.AfterRedirect(response, target, reached)
             : M3Answer.ReadRefusal(response, token, _registration.Options.RequiredScopes);

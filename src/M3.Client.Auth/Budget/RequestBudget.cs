@@ -21,6 +21,9 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     private LastUsed? _last;
     private long _pausedUntil;
 
+    /// <summary>Whether there is anything to keep inside: M3's limit, or the application's own.</summary>
+    public bool IsOn { get; } = options.RateLimitEnabled || options.RateLimiter is not null;
+
     /// <summary>Whether a request may have to wait for it, or hold something until M3 has answered.</summary>
     public bool MayWait => options.RateLimitMode == RateLimitMode.Wait || options.RateLimiter is not null;
 
@@ -96,10 +99,11 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
-        if (options.RateLimitMode != RateLimitMode.Wait)
+        if (options.RateLimitMode != RateLimitMode.Wait || !options.RateLimitEnabled)
         {
             M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-            Take(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks);
+            if (options.RateLimitEnabled)
+                Take(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks);
             return token;
         }
 

@@ -110,7 +110,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         M3AccessToken token = await GetTokenAsync(cancellationToken).ConfigureAwait(false);
         const string prefix = M3AuthOptions.DefaultPrefix;
-        return new Dictionary<string, string?>(StringComparer.Ordinal)
+        var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             [prefix + "ENABLED"] = "true",
             [prefix + "ISSUER_URL"] = _options.IssuerUrl,
@@ -118,6 +118,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             [prefix + "REQUIRED_SCOPES"] = string.Join(',', _options.RequiredScopes),
             [prefix + "TOKEN"] = token.Value,
         };
+        if (_options.JwksUrl is { } jwks)
+            environment[prefix + "JWKS_URL"] = jwks.OriginalString;
+        return environment;
     }
 
     /// <summary>The state of the key cache.</summary>

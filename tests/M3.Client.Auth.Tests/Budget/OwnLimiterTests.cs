@@ -1,0 +1,93 @@
+using System.Net;
+using System.Threading.RateLimiting;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Budget;
+
+/// <summary>A limiter of the application's own, beside M3's sliding log or instead of it.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class OwnLimiterTests
+{
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task Its_lease_is_held_until_M3_has_answered_and_given_back_then(bool rateLimit)
+    {
+        using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath();
+        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitEnabled) = (limiter, rateLimit));
+        M3AuthException? refused = null;
+        scene.Server.Answer = request =>
+        {
+            // A second call to the same path while the first is under way, and one to another path.
+            if (scene.Server.Arrivals.Count == 1)
+            {
+                refused = Assert.Throws<RateLimitExceededException>(() => scene.Client.Send(new(HttpMethod.Post, Scene.Address)));
+                scene.Client.Send(new(HttpMethod.Post, new Uri(Scene.Address, "/other"))).Dispose();
+            }
+
+            return new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request };
+        };
+
+        (await scene.CallAsync()).Dispose();
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(refused!.Message, Does.Contain("the application's own limiter"));
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3));
+    }
+
+    [Test]
+    public async Task It_lets_a_call_wait_when_calls_wait()
+    {
+        using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath(queue: 1);
+        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitMode) = (limiter, RateLimitMode.Wait));
+        Task<HttpResponseMessage>? second = null;
+        bool waited = false;
+        scene.Server.Answer = request =>
+        {
+            if (second is null)
+            {
+                second = scene.CallAsync();
+                waited = !second.IsCompleted;
+            }
+
+            return new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request };
+        };
+
+        (await scene.CallAsync()).Dispose();
+        (await second!).Dispose();
+
+        Assert.That(waited, Is.True);
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public async Task Its_lease_is_given_back_when_M3s_limit_refuses_the_call()
+    {
+        using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath();
+        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitRequests) = (limiter, 1));
+        (await scene.CallAsync()).Dispose();
+
+        await scene.FailAsync<RateLimitExceededException>();
+        scene.Clock.Advance(TimeSpan.FromHours(1));
+        scene.Token = scene.NewToken();
+
+        (await scene.CallAsync()).Dispose();
+    }
+
+    [Test]
+    public async Task It_is_not_asked_for_what_M3_does_not_count()
+    {
+        using PartitionedRateLimiter<HttpRequestMessage> limiter = PartitionedRateLimiter.Create<HttpRequestMessage, string>(
+            _ => throw new InvalidOperationException("it was asked"));
+        using var scene = new Scene(options => options.RateLimiter = limiter);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        request.Headers.Add("Mcp-Method", "tools/list");
+
+        (await scene.Client.SendAsync(request)).Dispose();
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    private static PartitionedRateLimiter<HttpRequestMessage> OnePerPath(int queue = 0) =>
+        PartitionedRateLimiter.Create<HttpRequestMessage, string>(request => RateLimitPartition.GetConcurrencyLimiter(
+            request.RequestUri!.AbsolutePath, _ => new ConcurrencyLimiterOptions { PermitLimit = 1, QueueLimit = queue }));
+}

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.IdentityModel.Tokens;
@@ -181,11 +179,6 @@ internal static class JwksReader
     private static byte[]? ReadNumber(JsonElement jwk, string name) =>
         ReadBytes(jwk, name) is { } bytes ? bytes.AsSpan().TrimStart((byte)0).ToArray() : null;
 
-    private static byte[]? ReadBytes(JsonElement jwk, string name)
-    {
-        if (StrictJson.ReadString(jwk, name) is not { } text || text.AsSpan().ContainsAnyExcept(BearerToken.Base64UrlCharacters))
-            return null;
-        byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
-        return Base64Url.DecodeFromChars(text, bytes, out _, out int written) == OperationStatus.Done ? bytes[..written] : null;
-    }
+    private static byte[]? ReadBytes(JsonElement jwk, string name) =>
+        StrictJson.ReadString(jwk, name) is { } text ? StrictBase64Url.TryDecode(text) : null;
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -14,10 +13,6 @@ internal sealed class BearerToken
 {
     private const int MaxLength = 64 * 1024;
     private const string Scheme = "Bearer";
-
-    /// <summary>RFC 4648, section 5, without padding; the library's decoder forgives more.</summary>
-    internal static readonly SearchValues<char> Base64UrlCharacters =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
     private static readonly SearchValues<char> QuotationMarks = SearchValues.Create("\"'\u201c\u201d\u2018\u2019");
 
@@ -110,20 +105,10 @@ internal sealed class BearerToken
         : text.ContainsAny(QuotationMarks) ? "it has quotation marks in it"
         : null;
 
-    private static byte[] Decode(ReadOnlySpan<char> part, string name)
-    {
-        if (part.ContainsAnyExcept(Base64UrlCharacters))
-            throw new InvalidTokenFormatException(WhyOddCharacters(part) ?? $"its {name} is not base64url");
-
-        byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(part.Length)];
-        if (Base64Url.DecodeFromChars(part, bytes, out int consumed, out int written) != OperationStatus.Done || consumed != part.Length
-            || !IsCanonical(part))
-        {
-            throw new InvalidTokenFormatException($"its {name} is not base64url");
-        }
-
-        return written == bytes.Length ? bytes : bytes[..written];
-    }
+    private static byte[] Decode(ReadOnlySpan<char> part, string name) =>
+        StrictBase64Url.TryDecode(part) is { } bytes && IsCanonical(part)
+            ? bytes
+            : throw new InvalidTokenFormatException(WhyOddCharacters(part) ?? $"its {name} is not base64url");
 
     // The last character of a part can carry bits that decode to nothing; set, they would be a second spelling of the same token.
     private static bool IsCanonical(ReadOnlySpan<char> part) => (part.Length % 4) switch

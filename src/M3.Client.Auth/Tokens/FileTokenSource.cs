@@ -8,7 +8,7 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed class FileTokenSource(string path) : INamedTokenSource
 {
-    private const int MaxBytes = 128 * 1024;
+    private const int MaxCharacters = 128 * 1024;
 
     private bool _hadToken;
     private bool _modeChecked;
@@ -43,9 +43,13 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
             log.TokenFileIsOpen(path);
         _modeChecked = true;
 
-        byte[] bytes = new byte[MaxBytes];
-        int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-        using var reader = new StreamReader(new MemoryStream(bytes, 0, length), Encoding.UTF8);
-        return reader.ReadToEnd();
+        // Once a second, and mostly a kilobyte: no more memory than that needs, and an end to a file that is no token's.
+        using var reader = new StreamReader(file, Encoding.UTF8);
+        var text = new StringBuilder();
+        char[] piece = new char[4096];
+        int read;
+        while (text.Length < MaxCharacters && (read = reader.Read(piece)) > 0)
+            text.Append(piece, 0, read);
+        return text.ToString();
     }
 }

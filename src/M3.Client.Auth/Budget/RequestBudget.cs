@@ -17,9 +17,10 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     private readonly ConcurrentDictionary<string, SlidingLog> _bySubject = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly string _limit = $"{options.RateLimitRequests.ToString(CultureInfo.InvariantCulture)} requests within {Duration.Describe(options.RateLimitWindow)}";
     private LastUsed? _last;
     private long _pausedUntil;
+
+    private string Limit => $"{options.RateLimitRequests.ToString(CultureInfo.InvariantCulture)} requests within {Duration.Describe(options.RateLimitWindow)}";
 
     /// <summary>Whether there is anything to keep inside: M3's limit, or the application's own.</summary>
     public bool IsOn { get; } = options.RateLimitEnabled || options.RateLimiter is not null;
@@ -50,7 +51,7 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     public void Take(string? subject, long now)
     {
         if (!TryTake(subject, now, out TimeSpan retryAfter))
-            throw new RateLimitExceededException(retryAfter, $"{_limit} are used up; the next may go in {Duration.Describe(retryAfter)}");
+            throw new RateLimitExceededException(retryAfter, $"{Limit} are used up; the next may go in {Duration.Describe(retryAfter)}");
     }
 
     /// <summary>Counts a request in as soon as it may go, by the rules of the mode and of the application's own limiter.</summary>
@@ -86,7 +87,7 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     /// <summary>The budget in words, for the log.</summary>
     public string Describe(string? subject, long now) => options.RateLimitEnabled
-        ? $"{LogOf(subject, now).CountFree(now).ToString(CultureInfo.InvariantCulture)} of {_limit} left"
+        ? $"{LogOf(subject, now).CountFree(now).ToString(CultureInfo.InvariantCulture)} of {Limit} left"
         : "off";
 
     private bool TryTake(string? subject, long now, out TimeSpan retryAfter)

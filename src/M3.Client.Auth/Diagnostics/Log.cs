@@ -21,19 +21,19 @@ internal sealed partial class Log
     /// <summary>Whether the detailed lines are wanted.</summary>
     public bool Debug { get; }
 
-    public void KeysFetched(string address, KeySet keys)
+    public void KeysFetched(Uri address, KeySet keys)
     {
         if (!Debug)
             return;
-        KeysFetched(address, keys.Count, Printable.List(keys.KeyIds), keys.PassedOver.Count);
+        KeysFetched(Backchannel.Describe(address), keys.Count, Printable.List(keys.KeyIds), keys.PassedOver.Count);
         foreach (string reason in keys.PassedOver)
             KeyPassedOver(reason);
     }
 
-    public void TokenAccepted(M3AccessToken token, string source, M3AuthOptions options)
+    public void TokenAccepted(M3AccessToken token, ITokenSource source, M3AuthOptions options)
     {
         if (Debug)
-            TokenAccepted(source, token, Printable.Quote(token.KeyId), token.Algorithm, Checks(options), Printable.List(token.Scopes));
+            TokenAccepted(TokenSourceReading.NameOf(source), token, Printable.Quote(token.KeyId), token.Algorithm, Checks(options), Printable.List(token.Scopes));
     }
 
     public void TokenRefused(M3AuthException error, string source)

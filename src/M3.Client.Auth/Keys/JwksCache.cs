@@ -204,15 +204,14 @@ internal sealed class JwksCache : IDisposable
     {
         Uri address = await _metadata.FindJwksAsync(cancellationToken).ConfigureAwait(false);
         KeySet keys = JwksReader.Read(await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
-        string shown = Backchannel.Describe(address);
         if (keys.Count == 0)
         {
             throw new BackchannelException(keys.PassedOver.Count == 0
-                ? $"the JWKS at {shown} is empty"
-                : $"the JWKS at {shown} has no usable key ({string.Join("; ", keys.PassedOver.Take(5))})");
+                ? $"the JWKS at {Backchannel.Describe(address)} is empty"
+                : $"the JWKS at {Backchannel.Describe(address)} has no usable key ({string.Join("; ", keys.PassedOver.Take(5))})");
         }
 
-        _log.KeysFetched(shown, keys);
+        _log.KeysFetched(address, keys);
         return keys;
     }
 

@@ -282,19 +282,18 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (current is not null && raw == current.Raw && Serves(current, now))
             return Cache(current);
 
-        string source = TokenSourceReading.NameOf(answering);
         try
         {
             if (string.IsNullOrWhiteSpace(raw))
-                throw new MissingTokenException($"looked in {source}");
+                throw new MissingTokenException($"looked in {TokenSourceReading.NameOf(answering)}");
             ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(raw), cancellationToken).ConfigureAwait(false);
-            _log.TokenAccepted(validated.Token, source, _options);
+            _log.TokenAccepted(validated.Token, answering, _options);
             DateTimeOffset expires = _options.ValidateLifetime ? validated.Token.ExpiresAt : DateTimeOffset.MaxValue;
             return Cache(new CachedToken(raw, validated, expires, RenewalOf(expires, look.IsPolled), answering));
         }
         catch (M3AuthException e)
         {
-            _log.TokenRefused(e, source);
+            _log.TokenRefused(e, TokenSourceReading.NameOf(answering));
             throw;
         }
     }

@@ -41,29 +41,46 @@ internal sealed class Backchannel : IDisposable
     public async Task<byte[]> GetAsync(Uri url, CancellationToken cancellationToken)
     {
         Uri at = url;
-        for (int redirects = 0; ; redirects++)
+        bool hasAnswered = false;
+        try
         {
-            if (!MayReach(at))
-                throw new BackchannelException($"{Describe(at)} is not https (http only on loopback)");
-
-            using HttpResponseMessage response = await SendAsync(at, cancellationToken).ConfigureAwait(false);
-            if (response.RequestMessage?.RequestUri is { } reached && !Origin.Same(reached, at))
-                throw new BackchannelException($"{Describe(at)} was redirected to another origin, {Origin.Describe(reached)}");
-
-            if (IsRedirect(response.StatusCode) && response.Headers.Location is { } location)
+            for (int redirects = 0; ; redirects++)
             {
-                Uri next = new(at, location);
-                if (!Origin.Same(next, at))
-                    throw new BackchannelException($"{Describe(at)} redirects to another origin, {Origin.Describe(next)}");
-                if (redirects == MaxRedirects)
-                    throw new BackchannelException($"{Describe(url)} redirects more than {MaxRedirects} times");
-                at = next;
-                continue;
-            }
+                if (!MayReach(at))
+                    throw new BackchannelException($"{Describe(at)} is not https (http only on loopback)");
 
-            if (response.StatusCode != HttpStatusCode.OK)
-                throw new BackchannelException($"{Describe(at)} answered {(int)response.StatusCode}", response.StatusCode);
-            return await ReadAsync(response, at, cancellationToken).ConfigureAwait(false);
+                using var request = new HttpRequestMessage(HttpMethod.Get, at);
+                request.Headers.Accept.Add(new("application/json"));
+                // A handler that ignores its cancellation must not hold up everybody.
+                using HttpResponseMessage response = await Invoker.SendAsync(request, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+                hasAnswered = true;
+                ObserveClock(response);
+
+                if (FindRedirect(response, at) is { } next)
+                {
+                    if (redirects == MaxRedirects)
+                        throw new BackchannelException($"{Describe(url)} redirects more than {MaxRedirects} times");
+                    (at, hasAnswered) = (next, false);
+                    continue;
+                }
+
+                if (response.StatusCode != HttpStatusCode.OK)
+                    throw new BackchannelException($"{Describe(at)} answered {(int)response.StatusCode}", response.StatusCode);
+                // Nothing here decompresses, so that a few bytes can never grow into many.
+                if (response.Content.Headers.ContentEncoding.Count > 0)
+                    throw new BackchannelException($"{Describe(at)} answered with a Content-Encoding that was not asked for");
+
+                await response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+                return await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            HttpRequestError? error = (e as HttpRequestException)?.HttpRequestError;
+            throw new BackchannelException(
+                !hasAnswered ? $"{Describe(at)} could not be reached ({error?.ToString() ?? e.GetType().Name})"
+                : error == HttpRequestError.ConfigurationLimitExceeded ? $"{Describe(at)} answered more than {MaxBytes} bytes"
+                : $"{Describe(at)} broke off its answer", e);
         }
     }
 
@@ -73,51 +90,25 @@ internal sealed class Backchannel : IDisposable
         _ownHandler?.Dispose();
     }
 
-    private async Task<HttpResponseMessage> SendAsync(Uri url, CancellationToken cancellationToken)
+    // An answer out of a cache on the way is as old as its Age says (RFC 9111, section 5.1).
+    private void ObserveClock(HttpResponseMessage response)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, url);
-        request.Headers.Accept.Add(new("application/json"));
-        try
-        {
-            HttpResponseMessage response = await Invoker.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            // An answer out of a cache on the way is as old as its Age says (RFC 9111, section 5.1).
-            if (response.Headers.Date is { } date)
-                Volatile.Write(ref _issuerAhead, (date + (response.Headers.Age ?? TimeSpan.Zero) - _timeProvider.GetUtcNow()).Ticks);
-            return response;
-        }
-        catch (HttpRequestException e)
-        {
-            throw new BackchannelException($"{Describe(url)} could not be reached ({e.HttpRequestError})", e);
-        }
+        if (response.Headers.Date is { } date)
+            Volatile.Write(ref _issuerAhead, (date + (response.Headers.Age ?? TimeSpan.Zero) - _timeProvider.GetUtcNow()).Ticks);
     }
 
-    private static async Task<byte[]> ReadAsync(HttpResponseMessage response, Uri url, CancellationToken cancellationToken)
+    private static Uri? FindRedirect(HttpResponseMessage response, Uri at)
     {
-        // Nothing here decompresses, so that a few bytes can never grow into many.
-        if (response.Content.Headers.ContentEncoding.Count > 0)
-            throw new BackchannelException($"{Describe(url)} answered with a Content-Encoding that was not asked for");
-        if (response.Content.Headers.ContentLength > MaxBytes)
-            throw new BackchannelException($"{Describe(url)} answered more than {MaxBytes} bytes");
+        // A handler of the user's may have followed it already.
+        if (response.RequestMessage?.RequestUri is { } reached && !Origin.Same(reached, at))
+            throw new BackchannelException($"{Describe(at)} was redirected to another origin, {Origin.Describe(reached)}");
+        if (!IsRedirect(response.StatusCode) || response.Headers.Location is not { } location)
+            return null;
 
-        try
-        {
-            using Stream body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-            using var bytes = new MemoryStream();
-            byte[] buffer = new byte[16 * 1024];
-            int read;
-            while ((read = await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
-            {
-                if (bytes.Length + read > MaxBytes)
-                    throw new BackchannelException($"{Describe(url)} answered more than {MaxBytes} bytes");
-                bytes.Write(buffer, 0, read);
-            }
-
-            return bytes.ToArray();
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw new BackchannelException($"{Describe(url)} broke off its answer", e);
-        }
+        Uri next = new(at, location);
+        return Origin.Same(next, at)
+            ? next
+            : throw new BackchannelException($"{Describe(at)} redirects to another origin, {Origin.Describe(next)}");
     }
 
     private static bool IsRedirect(HttpStatusCode status) => status is HttpStatusCode.MovedPermanently or HttpStatusCode.Found

@@ -96,13 +96,15 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
             || !methods.Contains(OidcConstants.EndpointAuthenticationMethods.PostBody));
     }
 
-    private IEnumerable<Uri> Addresses()
+    // RFC 8414 inserts its part between the host and the issuer's path.
+    private Uri[] Addresses()
     {
         string issuer = options.IssuerUrl!.TrimEnd('/');
-        yield return new Uri(issuer + "/" + OidcConstants.Discovery.DiscoveryEndpoint);
-
-        // RFC 8414 inserts its part between the host and the issuer's path.
         var root = new Uri(issuer);
-        yield return new Uri(root, "/.well-known/oauth-authorization-server" + root.AbsolutePath.TrimEnd('/'));
+        return
+        [
+            new Uri(issuer + "/" + OidcConstants.Discovery.DiscoveryEndpoint),
+            new Uri(root, "/.well-known/oauth-authorization-server" + root.AbsolutePath.TrimEnd('/')),
+        ];
     }
 }

@@ -176,8 +176,8 @@ internal sealed class JwksCache : IDisposable
         {
             using var timeout = new CancellationTokenSource(Backchannel.Timeout, _options.TimeProvider);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _disposed.Token);
-            // A handler that ignores its cancellation must not hold up everybody, either.
-            keys = await FetchKeysAsync(either.Token).WaitAsync(either.Token).ConfigureAwait(false);
+            Uri address = await _metadata.FindJwksAsync(either.Token).ConfigureAwait(false);
+            keys = Read(address, await _backchannel.GetAsync(address, either.Token).ConfigureAwait(false));
         }
         catch (OperationCanceledException)
         {
@@ -200,10 +200,9 @@ internal sealed class JwksCache : IDisposable
         }
     }
 
-    private async Task<KeySet> FetchKeysAsync(CancellationToken cancellationToken)
+    private KeySet Read(Uri address, byte[] document)
     {
-        Uri address = await _metadata.FindJwksAsync(cancellationToken).ConfigureAwait(false);
-        KeySet keys = JwksReader.Read(await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
+        KeySet keys = JwksReader.Read(document);
         if (keys.Count == 0)
         {
             throw new BackchannelException(keys.PassedOver.Count == 0

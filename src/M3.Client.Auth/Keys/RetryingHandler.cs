@@ -45,12 +45,17 @@ internal sealed class RetryingHandler : DelegatingHandler
         }
 
         await Task.Delay(DelayBefore(0), cancellationToken).ConfigureAwait(false);
-        _again ??= new HttpMessageInvoker(CreatePolicyHandler(), disposeHandler: false);
-        return await _again.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        return await TryAgainAsync(request, cancellationToken).ConfigureAwait(false);
     }
 
-    private PolicyHttpMessageHandler CreatePolicyHandler() =>
-        new(HttpPolicyExtensions.HandleTransientHttpError().WaitAndRetryAsync(Retries - 1, DelayBefore)) { InnerHandler = InnerHandler! };
+    // Apart, so that the first try does not even load the package.
+    private Task<HttpResponseMessage> TryAgainAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        _again ??= new HttpMessageInvoker(
+            new PolicyHttpMessageHandler(HttpPolicyExtensions.HandleTransientHttpError().WaitAndRetryAsync(Retries - 1, DelayBefore)) { InnerHandler = InnerHandler! },
+            disposeHandler: false);
+        return _again.SendAsync(request, cancellationToken);
+    }
 
     private static TimeSpan DelayBefore(int retry) => TimeSpan.FromMilliseconds((100 << retry) + Random.Shared.Next(100));
 }

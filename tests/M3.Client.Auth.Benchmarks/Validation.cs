@@ -73,5 +73,5 @@ public class KeyLookup
     }
 
     [Benchmark]
-    public object Find() => _keys.Verify(_token);
+    public bool Find() => _keys.Verify(_token);
 }

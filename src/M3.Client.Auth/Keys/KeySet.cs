@@ -36,22 +36,27 @@ internal sealed class KeySet
     /// <summary>Whether both came from the same document, so that a verdict on one holds for the other.</summary>
     public bool IsSameAs(KeySet other) => _fingerprint.AsSpan().SequenceEqual(other._fingerprint);
 
-    public Verification Verify(BearerToken token)
+    public bool Verify(BearerToken token)
     {
-        if (token.KeyId is null || !_byId.TryGetValue(token.KeyId, out VerificationKey[]? candidates))
-            return Verification.UnknownKey;
-
-        var result = Verification.WrongAlgorithm;
         // Nearly always one; a kid that stands on two keys, as in some rotations, tries both.
-        foreach (VerificationKey key in candidates)
+        foreach (VerificationKey key in KeysOf(token))
         {
-            if (key.Algorithm != token.Algorithm)
-                continue;
-            if (key.Verify(token.SigningInput, token.Signature))
-                return Verification.Valid;
-            result = Verification.BadSignature;
+            if (key.Algorithm == token.Algorithm && key.Verify(token.SigningInput, token.Signature))
+                return true;
         }
 
-        return result;
+        return false;
     }
+
+    /// <summary>Why a token does not verify, in words.</summary>
+    public string DescribeMisfit(BearerToken token)
+    {
+        VerificationKey[] candidates = KeysOf(token);
+        return candidates.Length == 0 ? $"the issuer has no usable key {Printable.Quote(token.KeyId)}"
+            : Array.Exists(candidates, key => key.Algorithm == token.Algorithm) ? $"the signature does not verify with the key {Printable.Quote(token.KeyId)}"
+            : $"the key {Printable.Quote(token.KeyId)} is not one for {Printable.Quote(token.Algorithm)}";
+    }
+
+    private VerificationKey[] KeysOf(BearerToken token) =>
+        token.KeyId is { } id && _byId.TryGetValue(id, out VerificationKey[]? keys) ? keys : [];
 }

@@ -1,14 +1,19 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
 
 namespace M3.Client.Auth;
 
 /// <summary>One public key, fit for exactly one algorithm (RFC 8725, section 3.1), with its verifier made ready.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "A call may still hold it when its set is replaced; its handles go with it.")]
 internal sealed class VerificationKey
 {
     private const int EcdsaP256SignatureLength = 64;
 
-    private readonly SignatureProvider _verifier;
+    // Own and without a cache, so that it holds nothing: the library's default one is the whole application's, and may be changed by it.
+    private static readonly CryptoProviderFactory Factory = new() { CacheSignatureProviders = false };
+
+    private readonly AsymmetricSignatureProvider _verifier;
 
     public VerificationKey(string keyId, RSAParameters rsa)
         : this(keyId, SecurityAlgorithms.RsaSha256, new RsaSecurityKey(rsa))
@@ -24,8 +29,8 @@ internal sealed class VerificationKey
     {
         KeyId = keyId;
         Algorithm = algorithm;
-        // Own factory, no cache: the library's default one is static, and nothing of one registration may be seen by another.
-        _verifier = new CryptoProviderFactory { CacheSignatureProviders = false }.CreateForVerifying(key, algorithm);
+        key.CryptoProviderFactory = Factory;
+        _verifier = new AsymmetricSignatureProvider(key, algorithm);
     }
 
     public string KeyId { get; }

@@ -16,7 +16,21 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
     public async ValueTask<ValidatedToken> ValidateAsync(BearerToken token, CancellationToken cancellationToken)
     {
         CheckHeader(token);
-        KeySet? keys = options.ValidateSignature ? await VerifyAsync(token, cancellationToken).ConfigureAwait(false) : null;
+        KeySet? keys = null;
+        if (options.ValidateSignature)
+        {
+            if (token.Signature.Length == 0)
+                throw new InvalidTokenSignatureException("it is not signed");
+
+            keys = await jwks.GetAsync(cancellationToken).ConfigureAwait(false);
+            if (!keys.Verify(token))
+            {
+                // The key may be newer than the set, or its kid in use again: one look at the issuer, within this call.
+                keys = await jwks.RefetchAsync(keys, keys.DescribeMisfit(token), cancellationToken).ConfigureAwait(false);
+                if (!keys.Verify(token))
+                    throw new InvalidTokenSignatureException(keys.DescribeMisfit(token));
+            }
+        }
 
         var claims = new TokenClaims(token.Payload);
         CheckLifetime(claims);
@@ -39,22 +53,6 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             throw new InvalidTokenSignatureException("its header says that the payload is not base64url (b64)");
         if (token.KeyId is null)
             throw new InvalidTokenSignatureException("its header names no key (kid)");
-    }
-
-    private async ValueTask<KeySet> VerifyAsync(BearerToken token, CancellationToken cancellationToken)
-    {
-        if (token.Signature.Length == 0)
-            throw new InvalidTokenSignatureException("it is not signed");
-
-        KeySet keys = await jwks.GetAsync(cancellationToken).ConfigureAwait(false);
-        Verification result = keys.Verify(token);
-        if (result == Verification.Valid)
-            return keys;
-
-        // The key may be newer than the set, or its kid in use again: one look at the issuer, within this call.
-        KeySet newer = await jwks.RefetchAsync(keys, result.Describe(token), cancellationToken).ConfigureAwait(false);
-        result = newer.Verify(token);
-        return result == Verification.Valid ? newer : throw new InvalidTokenSignatureException(result.Describe(token));
     }
 
     private void CheckLifetime(TokenClaims claims)

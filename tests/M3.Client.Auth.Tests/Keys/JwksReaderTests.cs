@@ -244,6 +244,6 @@ public sealed class JwksReaderTests
     {
         var issuer = new FakeIssuer();
         foreach (string algorithm in (string[])["RS256", "ES256"])
-            Assert.That(keys.Verify(BearerToken.Parse(issuer.Token(Scene.Noon, algorithm: algorithm))), Is.EqualTo(Verification.Valid), algorithm);
+            Assert.That(keys.Verify(BearerToken.Parse(issuer.Token(Scene.Noon, algorithm: algorithm))), Is.True, algorithm);
     }
 }

@@ -19,10 +19,10 @@ internal sealed class SlidingLog
 
     public SlidingLog(int limit, TimeSpan window)
     {
+        // Zero is as good as taken in lap 0, at a time that has left every window; so the first is lap 1.
         _slots = new long[limit];
         _window = window.Ticks;
-        // As if taken in the lap before the first, at a time that has left every window.
-        Array.Fill(_slots, Pack(0, lap: 1));
+        _position = 1L << 32;
     }
 
     /// <summary>The time of the newest request (UTC ticks), or 0.</summary>

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Threading.RateLimiting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -81,7 +80,7 @@ public sealed class M3AuthHandler : DelegatingHandler
             return base.Send(request, cancellationToken);
 
         Uri? target = request.RequestUri;
-        RateLimitLease? lease = null;
+        IDisposable? lease = null;
         try
         {
             M3AccessToken? token = TryPrepare(request);
@@ -122,11 +121,10 @@ public sealed class M3AuthHandler : DelegatingHandler
     private async Task<HttpResponseMessage> PrepareAndSendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         Uri? target = request.RequestUri;
-        M3AccessToken token;
-        RateLimitLease? lease;
+        Admission admission;
         try
         {
-            (token, lease) = await PrepareAsync(request, cancellationToken).ConfigureAwait(false);
+            admission = await PrepareAsync(request, cancellationToken).ConfigureAwait(false);
         }
         catch (M3AuthException e)
         {
@@ -134,8 +132,11 @@ public sealed class M3AuthHandler : DelegatingHandler
             throw;
         }
 
-        using (lease)
-            return await ReadAnswerAsync(request, target, token, base.SendAsync(request, cancellationToken), cancellationToken).ConfigureAwait(false);
+        using IDisposable? lease = admission.Lease;
+        HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        return M3Answer.NeedsReading(response)
+            ? await ReadRefusalAsync(request, target, admission.Token, response, cancellationToken).ConfigureAwait(false)
+            : response;
     }
 
     private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Uri? target, M3AccessToken token,
@@ -205,23 +206,22 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The same walk for a token that is not at hand, or a budget that makes its callers wait.
-    private async ValueTask<(M3AccessToken Token, RateLimitLease? Lease)> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async ValueTask<Admission> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        M3AccessToken token;
-        RateLimitLease? lease = null;
+        Admission admission;
         if (IsCounted(request) && _registration.Budget.MayWait)
         {
-            (token, lease) = await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
+            admission = await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
         }
         else
         {
-            token = await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            admission = new Admission(await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false), Lease: null);
             if (IsCounted(request))
-                _registration.Budget.Take(token.Subject, _registration.Now);
+                _registration.Budget.Take(admission.Token.Subject, _registration.Now);
         }
 
-        Attach(request, token);
-        return (token, lease);
+        Attach(request, admission.Token);
+        return admission;
     }
 
     private bool IsCounted(HttpRequestMessage request) => _registration.Budget.IsOn && RequestBudget.Counts(request);

@@ -58,14 +58,13 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     /// <param name="request">For the application's limiter.</param>
     /// <param name="tokens">Where the token is looked up, once more after each wait: it may have been renewed meanwhile.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing.</param>
-    /// <returns>The token to send, and what to dispose when M3 has answered.</returns>
     /// <exception cref="RateLimitExceededException">The request may not go, or not now.</exception>
-    public async ValueTask<(M3AccessToken Token, RateLimitLease? Lease)> TakeAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
+    public async ValueTask<Admission> TakeAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
         RateLimitLease? lease = await AcquireLeaseAsync(request, cancellationToken).ConfigureAwait(false);
         try
         {
-            return (await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
+            return new Admission(await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
         }
         catch
         {

@@ -13,7 +13,7 @@ internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
 
     public ValidateOptionsResult Validate(string? name, M3AuthOptions options)
     {
-        List<string> failures = [.. FindInIssuance(options), .. FindInSending(options)];
+        List<string> failures = FindFailures(options, areTokensOurs: true);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }
 
@@ -22,7 +22,7 @@ internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
     public static M3AuthOptions CopyForProvider(M3AuthOptions options)
     {
         M3AuthOptions copy = options.Copy();
-        return ThrowIfAny([.. FindInIssuance(copy), .. FindInSending(copy)], copy);
+        return ThrowIfAny(FindFailures(copy, areTokensOurs: true), copy);
     }
 
     /// <summary>A validated copy for a handler whose tokens come from elsewhere: who issues them is not its business.</summary>
@@ -30,65 +30,71 @@ internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
     public static M3AuthOptions CopyForSending(M3AuthOptions options)
     {
         M3AuthOptions copy = options.Copy();
-        return ThrowIfAny([.. FindInSending(copy)], copy);
+        return ThrowIfAny(FindFailures(copy, areTokensOurs: false), copy);
     }
 
     private static M3AuthOptions ThrowIfAny(List<string> failures, M3AuthOptions options) => failures.Count == 0
         ? options
         : throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), failures);
 
-    private static IEnumerable<string> FindInIssuance(M3AuthOptions options)
+    private static List<string> FindFailures(M3AuthOptions options, bool areTokensOurs)
     {
+        List<string> failures = [];
         if (!options.Enabled)
-            yield break;
+            return failures;
 
-        string prefix = options.Prefix;
-        if (string.IsNullOrWhiteSpace(options.IssuerUrl))
-            yield return $"{prefix}ISSUER_URL is required when OAuth2 is enabled";
-        else if (!IsIssuer(options.IssuerUrl, out Uri? issuer))
-            yield return $"{prefix}ISSUER_URL must be an absolute URL without white space, query or fragment, but is {Printable.Quote(options.IssuerUrl)}";
-        else if (options.JwksUrl is null && !Backchannel.MayReach(issuer))
-            yield return $"{prefix}ISSUER_URL must use https (http only on loopback), but is {Printable.Quote(options.IssuerUrl)}";
-
-        if (string.IsNullOrWhiteSpace(options.Audience))
-            yield return $"{prefix}AUDIENCE is required when OAuth2 is enabled";
-
-        if (options.RequiredScopes.FirstOrDefault(scope => string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace)) is { } odd)
-            yield return $"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(odd)}";
-
-        if (options.JwksUrl is { } jwks && (!jwks.IsAbsoluteUri || !Backchannel.MayReach(jwks)))
-            yield return $"{prefix}JWKS_URL must use https (http only on loopback), but is {Printable.Quote(jwks.OriginalString)}";
-
-        if (FindInDuration(prefix + "JWKS_CACHE_TTL", options.JwksCacheTtl, LongestTtl) is { } ttl)
-            yield return ttl;
+        if (areTokensOurs)
+            CheckIssuance(options, failures);
+        CheckSending(options, failures);
+        return failures;
     }
 
-    private static IEnumerable<string> FindInSending(M3AuthOptions options)
+    private static void CheckIssuance(M3AuthOptions options, List<string> failures)
     {
-        if (!options.Enabled)
-            yield break;
+        string prefix = options.Prefix;
+        if (string.IsNullOrWhiteSpace(options.IssuerUrl))
+            failures.Add($"{prefix}ISSUER_URL is required when OAuth2 is enabled");
+        else if (!IsIssuer(options.IssuerUrl, out Uri? issuer))
+            failures.Add($"{prefix}ISSUER_URL must be an absolute URL without white space, query or fragment, but is {Printable.Quote(options.IssuerUrl)}");
+        else if (options.JwksUrl is null && !Backchannel.MayReach(issuer))
+            failures.Add($"{prefix}ISSUER_URL must use https (http only on loopback), but is {Printable.Quote(options.IssuerUrl)}");
 
+        if (string.IsNullOrWhiteSpace(options.Audience))
+            failures.Add($"{prefix}AUDIENCE is required when OAuth2 is enabled");
+
+        if (options.RequiredScopes.FirstOrDefault(scope => string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace)) is { } odd)
+            failures.Add($"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(odd)}");
+
+        if (options.JwksUrl is { } jwks && (!jwks.IsAbsoluteUri || !Backchannel.MayReach(jwks)))
+            failures.Add($"{prefix}JWKS_URL must use https (http only on loopback), but is {Printable.Quote(jwks.OriginalString)}");
+
+        if (FindInDuration(prefix + "JWKS_CACHE_TTL", options.JwksCacheTtl, LongestTtl) is { } ttl)
+            failures.Add(ttl);
+    }
+
+    private static void CheckSending(M3AuthOptions options, List<string> failures)
+    {
         string prefix = options.Prefix;
         if (options.RateLimitRequests is < 1 or > MostRequests)
         {
-            yield return $"{prefix}RATE_LIMIT_REQUESTS must be from 1 to {MostRequests}, but is {options.RateLimitRequests} "
-                + $"(to have no limit set {prefix}RATE_LIMIT_ENABLED=false)";
+            failures.Add($"{prefix}RATE_LIMIT_REQUESTS must be from 1 to {MostRequests}, but is {options.RateLimitRequests} "
+                + $"(to have no limit set {prefix}RATE_LIMIT_ENABLED=false)");
         }
 
         if (FindInDuration(prefix + "RATE_LIMIT_WINDOW", options.RateLimitWindow, LongestWindow) is { } window)
-            yield return window;
+            failures.Add(window);
 
-        if (!Enum.IsDefined(options.RateLimitMode))
-            yield return $"{nameof(M3AuthOptions.RateLimitMode)} must be Reject or Wait, but is {(int)options.RateLimitMode}";
+        if (options.RateLimitMode is not (RateLimitMode.Reject or RateLimitMode.Wait))
+            failures.Add($"{nameof(M3AuthOptions.RateLimitMode)} must be Reject or Wait, but is {(int)options.RateLimitMode}");
 
         foreach (Uri origin in options.AllowedOrigins)
         {
             if (origin is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
-                yield return $"{prefix}ALLOWED_ORIGINS must be absolute http or https URLs, but one is {Printable.Quote(origin.OriginalString)}";
+                failures.Add($"{prefix}ALLOWED_ORIGINS must be absolute http or https URLs, but one is {Printable.Quote(origin.OriginalString)}");
         }
 
         if (options.TimeProvider is null)
-            yield return $"{nameof(M3AuthOptions.TimeProvider)} must not be null";
+            failures.Add($"{nameof(M3AuthOptions.TimeProvider)} must not be null");
     }
 
     private static string? FindInDuration(string name, TimeSpan value, TimeSpan longest) => value > TimeSpan.Zero && value <= longest

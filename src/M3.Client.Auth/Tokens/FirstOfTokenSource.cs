@@ -6,7 +6,7 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
     public string Name => string.Join(", ", sources.Select(TokenSourceReading.NameOf));
 
     // As often as its most eager source: one that is not to be looked at that often is passed over then, see below.
-    public TimeSpan? PollInterval => sources.Min(source => source.PollInterval);
+    public TimeSpan? PollInterval { get; } = LeastOf(sources);
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
@@ -59,5 +59,17 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
         // A chain inside this one has named its own.
         context.Answering ??= source;
         return raw;
+    }
+
+    private static TimeSpan? LeastOf(IReadOnlyList<ITokenSource> sources)
+    {
+        TimeSpan? least = null;
+        foreach (ITokenSource source in sources)
+        {
+            if (source.PollInterval is { } interval && (least is null || interval < least))
+                least = interval;
+        }
+
+        return least;
     }
 }

@@ -8,18 +8,19 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
 {
     private readonly bool _requireHttps = options.RequireHttps;
     private readonly Uri[] _allowed = [.. options.AllowedOrigins];
+
+    // The first target that was trusted: the only origin where none were named, and in any case known at a glance.
     private Uri? _first;
-    private Uri? _lastTrusted;
     private bool _plainHttpLogged;
 
     /// <exception cref="UntrustedOriginException">The token may not go there.</exception>
     public void Check(Uri? target)
     {
-        // Apart, so that the common case pays for nothing that only the other one needs.
-        if (target is null || !ReferenceEquals(target, Volatile.Read(ref _lastTrusted)))
+        if (target is null || !ReferenceEquals(target, Volatile.Read(ref _first)))
             CheckAnew(target);
     }
 
+    // The way of every call whose Uri is made anew, as HttpClient makes it of a relative one: nothing shared is written, and no memory taken.
     private void CheckAnew(Uri? target)
     {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
@@ -27,17 +28,31 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
         bool isReadable = target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback;
         if (isReadable && _requireHttps)
             throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
+        if (!IsAllowed(target))
+            throw Untrusted(target);
 
-        Uri? first = _allowed.Length > 0 ? null : Interlocked.CompareExchange(ref _first, target, null) ?? target;
-        if (first is not null ? !Origin.Same(first, target) : !Array.Exists(_allowed, allowed => Origin.Same(allowed, target)))
+        if (Volatile.Read(ref _first) is null)
+            Interlocked.CompareExchange(ref _first, target, null);
+        if (isReadable && !Volatile.Read(ref _plainHttpLogged) && !Interlocked.Exchange(ref _plainHttpLogged, true))
+            log.PlainHttp(Origin.Describe(target));
+    }
+
+    private bool IsAllowed(Uri target)
+    {
+        // Whoever comes first with a call decides, when nobody else did.
+        if (_allowed.Length == 0)
+            return Origin.Same(Volatile.Read(ref _first) ?? Interlocked.CompareExchange(ref _first, target, null) ?? target, target);
+
+        foreach (Uri allowed in _allowed)
         {
-            throw new UntrustedOriginException(first is not null
-                ? $"{Origin.Describe(target)} (no allowed origins are set, so the first one used is the only one: {Origin.Describe(first)})"
-                : $"{Origin.Describe(target)} (allowed: {string.Join(", ", _allowed.Select(Origin.Describe))})");
+            if (Origin.Same(allowed, target))
+                return true;
         }
 
-        if (isReadable && !Interlocked.Exchange(ref _plainHttpLogged, true))
-            log.PlainHttp(Origin.Describe(target));
-        Volatile.Write(ref _lastTrusted, target);
+        return false;
     }
+
+    private UntrustedOriginException Untrusted(Uri target) => new(_allowed.Length == 0
+        ? $"{Origin.Describe(target)} (no allowed origins are set, so the first one used is the only one: {Origin.Describe(_first)})"
+        : $"{Origin.Describe(target)} (allowed: {string.Join(", ", _allowed.Select(Origin.Describe))})");
 }

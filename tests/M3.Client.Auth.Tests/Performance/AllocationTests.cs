@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Performance;
@@ -20,9 +21,27 @@ public sealed class AllocationTests
         using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
         using var invoker = new HttpMessageInvoker(handler);
         using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-        await CallAsync(invoker, request, 100);
+        await CallAsync(invoker, [.. Enumerable.Repeat(request, 100)]);
 
-        Assert.That(await CallAsync(invoker, request, Calls), Is.Zero);
+        Assert.That(await CallAsync(invoker, [.. Enumerable.Repeat(request, Calls)]), Is.Zero);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_call_to_an_address_made_anew_allocates_no_more_than_the_header_set_by_hand(bool allowedByName)
+    {
+        using var scene = new Scene(options =>
+        {
+            options.RateLimitRequests = 1_000_000;
+            if (allowedByName)
+                options.AllowedOrigins.Add(new Uri(Scene.Address.GetLeftPart(UriPartial.Authority)));
+        });
+        using var ours = new HttpMessageInvoker(new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() });
+        using var byHand = new HttpMessageInvoker(new SettingByHand { InnerHandler = new AnsweringAtOnce() });
+        await CallAsync(ours, Fresh(100));
+        await CallAsync(byHand, Fresh(100));
+
+        Assert.That(await CallAsync(ours, Fresh(Calls)), Is.EqualTo(await CallAsync(byHand, Fresh(Calls))));
     }
 
     [Test]
@@ -32,7 +51,7 @@ public sealed class AllocationTests
         using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
         using var invoker = new HttpMessageInvoker(handler);
         using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-        await CallAsync(invoker, request, 100);
+        await CallAsync(invoker, [.. Enumerable.Repeat(request, 100)]);
         TaskCompletionSource<HttpResponseMessage>[] answers = [.. Enumerable.Range(0, Calls).Select(_ => new TaskCompletionSource<HttpResponseMessage>())];
         using var later = new HttpMessageInvoker(new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringLater(answers) });
         answers[0].SetResult(new HttpResponseMessage());
@@ -47,16 +66,35 @@ public sealed class AllocationTests
         Assert.That(each, Is.InRange(1, 300));
     }
 
-    private static async Task<long> CallAsync(HttpMessageInvoker invoker, HttpRequestMessage request, int calls)
+    private static HttpRequestMessage[] Fresh(int count)
+    {
+        HttpRequestMessage[] requests = [.. Enumerable.Range(0, count).Select(i => new HttpRequestMessage(HttpMethod.Post, new Uri(Scene.Address, $"?call={i}")))];
+        // A Uri is parsed when it is first asked, by whoever sends it in any case.
+        Assert.That(requests, Has.All.Matches<HttpRequestMessage>(request => request?.RequestUri?.IdnHost == Scene.Address.IdnHost));
+        return requests;
+    }
+
+    private static async Task<long> CallAsync(HttpMessageInvoker invoker, HttpRequestMessage[] requests)
     {
         // One caller from the pool, so that nothing of the test's own runs on its thread meanwhile.
         return await Task.Run(() =>
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
-            for (int i = 0; i < calls; i++)
+            foreach (HttpRequestMessage request in requests)
                 invoker.SendAsync(request, default).GetAwaiter().GetResult();
             return GC.GetAllocatedBytesForCurrentThread() - before;
         });
+    }
+
+    private sealed class SettingByHand : DelegatingHandler
+    {
+        private readonly AuthenticationHeaderValue _header = new("Bearer", "made.up.token");
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            request.Headers.Authorization = _header;
+            return base.SendAsync(request, cancellationToken);
+        }
     }
 
     private sealed class AnsweringLater(TaskCompletionSource<HttpResponseMessage>[] answers) : HttpMessageHandler

@@ -177,9 +177,12 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (!_registration.Options.Enabled)
             return false;
 
+        if (request.Headers.NonValidated.Count == 0)
+            return true;
+
         AuthenticationHeaderValue? present = request.Headers.Authorization;
         bool isForeign = present is null
-            ? request.Headers.NonValidated is { Count: > 0 } headers && headers.Contains("Authorization")
+            ? request.Headers.NonValidated.Contains("Authorization")
             : present is not AttachedHeader && !_registration.HasSent(present.Parameter);
         if (isForeign)
             _registration.LogForeignOnce(request.RequestUri);

@@ -31,10 +31,12 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     /// <summary>Whether M3 counts this request: all but MCP's own housekeeping (MCP, "Streamable HTTP").</summary>
     public static bool Counts(HttpRequestMessage request)
     {
-        HttpMethod method = request.Method;
-        if ((method == HttpMethod.Get || method == HttpMethod.Delete) && request.Headers.NonValidated.Contains("Mcp-Session-Id"))
+        HttpHeadersNonValidated headers = request.Headers.NonValidated;
+        if (headers.Count == 0)
+            return true;
+        if ((request.Method == HttpMethod.Get || request.Method == HttpMethod.Delete) && headers.Contains("Mcp-Session-Id"))
             return false;
-        if (!request.Headers.NonValidated.TryGetValues("Mcp-Method", out var values))
+        if (!headers.TryGetValues("Mcp-Method", out HeaderStringValues values))
             return true;
 
         foreach (string value in values)

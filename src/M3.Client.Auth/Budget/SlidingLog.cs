@@ -5,9 +5,8 @@ namespace M3.Client.Auth;
 /// ring; the next one may go if the oldest of them has left the window.
 /// </summary>
 /// <remarks>
-/// Without a lock: a request takes the ring's next slot by exchanging the slot's old value for its own time. Each value carries
-/// the parity of its lap, which tells a slot just taken from one still free, so that whoever finds the position lagging behind
-/// helps it along.
+/// Without a lock: a request takes the ring's next slot by moving the position past it, and writes its time there. Each time carries the
+/// parity of its lap, which tells a slot written in the lap before from one whose taker has not come to write yet.
 /// </remarks>
 internal sealed class SlidingLog
 {
@@ -41,6 +40,7 @@ internal sealed class SlidingLog
     /// <param name="retryAfter">Otherwise, how many ticks until the oldest leaves.</param>
     public bool TryTake(long now, out long retryAfter)
     {
+        var wait = default(SpinWait);
         while (true)
         {
             long position = Volatile.Read(ref _position);
@@ -50,8 +50,9 @@ internal sealed class SlidingLog
 
             if (LapParityOf(value) == (lap & 1))
             {
-                // Taken already in this lap, only the position lags.
-                Advance(position);
+                // The position has moved on since it was read; or, a whole lap later, the slot's last taker has still not written.
+                if (Volatile.Read(ref _position) == position)
+                    wait.SpinOnce();
                 continue;
             }
 
@@ -63,9 +64,10 @@ internal sealed class SlidingLog
                 continue;
             }
 
-            if (Interlocked.CompareExchange(ref slot, Pack(now, lap), value) == value)
+            long next = (int)position + 1 < _slots.Length ? position + 1 : (lap + 1) << 32;
+            if (Interlocked.CompareExchange(ref _position, next, position) == position)
             {
-                Advance(position);
+                Volatile.Write(ref slot, Pack(now, lap));
                 retryAfter = 0;
                 return true;
             }
@@ -83,12 +85,6 @@ internal sealed class SlidingLog
         }
 
         return free;
-    }
-
-    private void Advance(long position)
-    {
-        long next = (int)position + 1 < _slots.Length ? position + 1 : ((position >> 32) + 1) << 32;
-        Interlocked.CompareExchange(ref _position, next, position);
     }
 
     private static long Pack(long ticks, long lap) => (ticks << 1) | (lap & 1);

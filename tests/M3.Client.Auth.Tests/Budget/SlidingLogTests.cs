@@ -119,6 +119,36 @@ public sealed class SlidingLogTests
         }
     }
 
+    [TestCase(1)]
+    [TestCase(2)]
+    public void A_request_that_is_just_being_counted_in_counts_for_whoever_comes_meanwhile(int limit)
+    {
+        const int Windows = 100_000;
+        var log = new SlidingLog(limit, Window);
+        int arrived = 0;
+        int[] taken = new int[Windows];
+        Thread[] threads = [.. Enumerable.Range(0, 2).Select(_ => new Thread(() =>
+        {
+            for (int window = 0; window < Windows; window++)
+            {
+                // Both at the same instant, or nearly: the first to come starts the second.
+                Interlocked.Increment(ref arrived);
+                var wait = default(SpinWait);
+                while (Volatile.Read(ref arrived) < 2 * (window + 1))
+                    wait.SpinOnce(sleep1Threshold: -1);
+                for (int i = 0; i < limit; i++)
+                {
+                    if (log.TryTake(Start + (window * Window.Ticks), out long _))
+                        Interlocked.Increment(ref taken[window]);
+                }
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+
+        Assert.That(taken, Has.All.EqualTo(limit));
+    }
+
     [Test]
     public void Threads_whose_time_goes_on_never_take_more_than_the_limit_within_a_window()
     {

@@ -46,24 +46,7 @@ internal static class HttpLoad
         (options.RateLimitRequests, options.RateLimitWindow) = (100_000, TimeSpan.FromMilliseconds(1));
         using HttpClient m3 = M3HttpClient.Create(address, options, Sockets());
 
-        await RoundAsync(handSet);
-        await RoundAsync(m3);
-        List<(Round HandSet, Round M3)> pairs = [];
-        for (int i = 0; i < Rounds; i++)
-        {
-            // Each goes first every other time.
-            if (i % 2 == 0)
-            {
-                Round first = await RoundAsync(handSet);
-                pairs.Add((first, await RoundAsync(m3)));
-            }
-            else
-            {
-                Round first = await RoundAsync(m3);
-                pairs.Add((await RoundAsync(handSet), first));
-            }
-        }
-
+        List<(Round HandSet, Round M3)> pairs = await Pairs.RunAsync(Rounds, () => RoundAsync(handSet), () => RoundAsync(m3));
         server.StandardInput.Close();
         await server.WaitForExitAsync();
         Console.WriteLine($"{Rounds} pairs of rounds, {CallsPerRound} calls each, {Connections} connections; median of the pairs' ratios M3.Client.Auth / header set by hand");
@@ -100,13 +83,7 @@ internal static class HttpLoad
 
     private static void Print(string name, List<(Round HandSet, Round M3)> pairs, Func<Round, double> figure) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"{name,-22} by hand {Median(pairs.Select(pair => figure(pair.HandSet))),8:0}   M3.Client.Auth {Median(pairs.Select(pair => figure(pair.M3))),8:0}   ratio {Median(pairs.Select(pair => figure(pair.M3) / figure(pair.HandSet))):0.000}"));
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted[sorted.Length / 2];
-    }
+        $"{name,-22} by hand {Pairs.Median(pairs.Select(pair => figure(pair.HandSet))),8:0}   M3.Client.Auth {Pairs.Median(pairs.Select(pair => figure(pair.M3))),8:0}   ratio {Pairs.Median(pairs.Select(pair => figure(pair.M3) / figure(pair.HandSet))):0.000}"));
 
     private sealed record Round(double PerSecond, double P50, double P99);
 }

@@ -9,7 +9,14 @@ switch (args.FirstOrDefault())
     case "serve":
         await HttpLoad.ServeAsync();
         break;
+    case "contention":
+        await Contention.RunAsync();
+        break;
+    case "guard":
+        return await Guard.RunAsync();
     default:
         BenchmarkSwitcher.FromAssembly(typeof(HotPath).Assembly).Run(args);
         break;
 }
+
+return 0;

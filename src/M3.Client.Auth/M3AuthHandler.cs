@@ -85,7 +85,10 @@ public sealed class M3AuthHandler : DelegatingHandler
         {
             M3AccessToken? token = TryPrepare(request);
             if (token is null)
-                (token, lease) = OnThreadPool(() => PrepareAsync(request, cancellationToken));
+            {
+                (token, lease) = OnThreadPool(() => _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken));
+                Attach(request, token);
+            }
 
             HttpResponseMessage response = base.Send(request, cancellationToken);
             if (!M3Answer.NeedsReading(response))
@@ -118,13 +121,15 @@ public sealed class M3AuthHandler : DelegatingHandler
         base.Dispose(disposing);
     }
 
+    // The same walk for a token that is not at hand, or a budget that makes its callers wait.
     private async Task<HttpResponseMessage> PrepareAndSendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         Uri? target = request.RequestUri;
         Admission admission;
         try
         {
-            admission = await PrepareAsync(request, cancellationToken).ConfigureAwait(false);
+            admission = await _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
+            Attach(request, admission.Token);
         }
         catch (M3AuthException e)
         {
@@ -197,37 +202,17 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (_registration.OwnTokens?.TryGetCached(now) is not { } token)
             return null;
 
-        if (IsCounted(request))
+        RequestBudget budget = _registration.Budget;
+        if (budget.Counts(request))
         {
-            if (_registration.Budget.MayWait)
+            if (budget.MayWait)
                 return null;
-            _registration.Budget.Take(token.Subject, now);
+            budget.Take(token.Subject, now);
         }
 
         Attach(request, token);
         return token;
     }
-
-    // The same walk for a token that is not at hand, or a budget that makes its callers wait.
-    private async ValueTask<Admission> PrepareAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        Admission admission;
-        if (IsCounted(request) && _registration.Budget.MayWait)
-        {
-            admission = await _registration.Budget.TakeAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
-            admission = new Admission(await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false), Lease: null);
-            if (IsCounted(request))
-                _registration.Budget.Take(admission.Token.Subject, _registration.Now);
-        }
-
-        Attach(request, admission.Token);
-        return admission;
-    }
-
-    private bool IsCounted(HttpRequestMessage request) => _registration.Budget.IsOn && RequestBudget.Counts(request);
 
     private void Attach(HttpRequestMessage request, M3AccessToken token)
     {

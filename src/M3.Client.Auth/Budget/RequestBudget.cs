@@ -22,15 +22,17 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     private string Limit => $"{options.RateLimitRequests.ToString(CultureInfo.InvariantCulture)} requests within {Duration.Describe(options.RateLimitWindow)}";
 
-    /// <summary>Whether there is anything to keep inside: M3's limit, or the application's own.</summary>
-    public bool IsOn { get; } = options.RateLimitEnabled || options.RateLimiter is not null;
+    // Whether there is anything to keep inside: M3's limit, or the application's own.
+    private bool IsOn { get; } = options.RateLimitEnabled || options.RateLimiter is not null;
 
     /// <summary>Whether a request may have to wait for it, or hold something until M3 has answered.</summary>
     public bool MayWait => options.RateLimitMode == RateLimitMode.Wait || options.RateLimiter is not null;
 
-    /// <summary>Whether M3 counts this request: all but MCP's own housekeeping (MCP, "Streamable HTTP").</summary>
-    public static bool Counts(HttpRequestMessage request)
+    /// <summary>Whether this request is counted: all are but MCP's own housekeeping (MCP, "Streamable HTTP").</summary>
+    public bool Counts(HttpRequestMessage request)
     {
+        if (!IsOn)
+            return false;
         HttpHeadersNonValidated headers = request.Headers.NonValidated;
         if (headers.Count == 0)
             return true;
@@ -56,17 +58,27 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
             throw new RateLimitExceededException(retryAfter, $"{Limit} are used up; the next may go in {Duration.Describe(retryAfter)}");
     }
 
-    /// <summary>Counts a request in as soon as it may go, by the rules of the mode and of the application's own limiter.</summary>
+    /// <summary>Finds a request its token and counts it in, as soon as it may go by the rules of the mode and of the application's own limiter.</summary>
     /// <param name="request">For the application's limiter.</param>
     /// <param name="tokens">Where the token is looked up, once more after each wait: it may have been renewed meanwhile.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing.</param>
-    /// <exception cref="RateLimitExceededException">The request may not go, or not now.</exception>
-    public async ValueTask<Admission> TakeAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
+    /// <exception cref="M3AuthException">There is no valid token; or the request may not go, or not now.</exception>
+    public async ValueTask<Admission> AdmitAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
-        RateLimitLease? lease = await AcquireLeaseAsync(request, cancellationToken).ConfigureAwait(false);
+        bool isCounted = Counts(request);
+        RateLimitLease? lease = null;
+        if (isCounted && options.RateLimiter is { } limiter)
+            lease = await AcquireLeaseAsync(limiter, request, cancellationToken).ConfigureAwait(false);
+
         try
         {
-            return new Admission(await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
+            if (isCounted && options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait })
+                return new Admission(await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
+
+            M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            if (isCounted && options.RateLimitEnabled)
+                Take(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks);
+            return new Admission(token, lease);
         }
         catch
         {
@@ -101,14 +113,6 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
-        if (options.RateLimitMode != RateLimitMode.Wait || !options.RateLimitEnabled)
-        {
-            M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-            if (options.RateLimitEnabled)
-                Take(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks);
-            return token;
-        }
-
         // First come, first served: one waits for the window, the others for their turn.
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -131,11 +135,9 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
         }
     }
 
-    private async ValueTask<RateLimitLease?> AcquireLeaseAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async ValueTask<RateLimitLease> AcquireLeaseAsync(PartitionedRateLimiter<HttpRequestMessage> limiter, HttpRequestMessage request,
+        CancellationToken cancellationToken)
     {
-        if (options.RateLimiter is not { } limiter)
-            return null;
-
         RateLimitLease lease = options.RateLimitMode == RateLimitMode.Wait
             ? await limiter.AcquireAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false)
             : limiter.AttemptAcquire(request);

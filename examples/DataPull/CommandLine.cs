@@ -20,7 +20,8 @@ internal sealed partial record CommandLine
           --help             show this
 
         Stop it whenever you like, with Ctrl+C or even kill -9: the same command goes on where it was. Until the pull is done, what is
-        in the file for certain stands in FILE.state beside it.
+        in the file for certain stands in FILE.state beside it. What passes by itself it waits for: M3's rate limit, and for two minutes
+        a dropped connection or a restart.
 
         With nothing set up it starts LocalM3, a stand-in for M3 with made-up rows. To pull from another M3, set M3_URL, for example
         https://m3.example.org/sse, and the settings of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE, and M3_OAUTH2_TOKEN or,

@@ -1,14 +1,12 @@
 using System.Globalization;
 using System.Text.Json;
-using M3.Client.Auth;
 using ModelContextProtocol;
-using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
 
 namespace DataPull;
 
 /// <summary>One table of M3's, read through <c>execute_mimic_query</c>.</summary>
-internal sealed class M3Table(McpClient mcp, CommandLine what)
+internal sealed class M3Table(M3Session m3, CommandLine what)
 {
     /// <summary>The query without its page: what a pull is, whatever its pages.</summary>
     // M3 answers with a table drawn in text, in which no value's end can be told for certain. So each row comes as one value, in JSON.
@@ -37,11 +35,8 @@ internal sealed class M3Table(McpClient mcp, CommandLine what)
 
     private async Task<string[]> AskAsync(string sql, CancellationToken cancellationToken)
     {
-        CallToolResult result = await mcp.CallToolAsync("execute_mimic_query", new Dictionary<string, object?> { ["sql_query"] = sql }, cancellationToken: cancellationToken);
-        string text = string.Join('\n', result.Content.OfType<TextContentBlock>().Select(block => block.Text));
-        // M3 itself answers everything with a text, refusals and failures too.
-        if (M3AuthException.TryParse(text, out M3AuthException? refusal))
-            throw refusal;
+        CallToolResult result = await m3.CallAsync("execute_mimic_query", new Dictionary<string, object?> { ["sql_query"] = sql }, cancellationToken);
+        string text = M3Session.TextOf(result);
         if (text.StartsWith('❌'))
             throw new UsageException(text);
 

@@ -41,8 +41,8 @@ internal sealed class Screen
         Tell(rows == wanted ? _rows : $"{_rows}, {Describe(left)} left");
     }
 
-    public void Wait(TimeSpan delay) =>
-        Tell($"{(_rows == "" ? "" : $"{_rows}, ")}waits {Describe(delay)} for M3's rate limit, until {DateTime.Now + delay:HH:mm:ss}");
+    public void Wait(TimeSpan delay, string why) =>
+        Tell($"{(_rows == "" ? "" : $"{_rows}, ")}waits {Describe(delay)} {why}, until {DateTime.Now + delay:HH:mm:ss}");
 
     /// <summary>12 s, 3 min, 2 h 40 min or 3 days 4 h: no more exactly than anybody wants to know it.</summary>
     public static string Describe(TimeSpan time) => time switch

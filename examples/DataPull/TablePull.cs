@@ -1,5 +1,4 @@
 using M3.Client.Auth;
-using ModelContextProtocol.Client;
 
 namespace DataPull;
 
@@ -18,10 +17,9 @@ internal sealed class TablePull(CommandLine what, M3AuthOptions options, Screen 
         options.RateLimitMode = RateLimitMode.Wait;
         options.RateLimitProgress = this;
         using HttpClient http = M3HttpClient.Create(m3, options);
-        var transport = new HttpClientTransport(new HttpClientTransportOptions { Endpoint = m3, TransportMode = HttpTransportMode.StreamableHttp }, http);
-        await using McpClient mcp = await McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
+        await using var session = new M3Session(http, m3, options.RateLimitWindow, Wait);
 
-        var table = new M3Table(mcp, what);
+        var table = new M3Table(session, what);
         long inTable = await CallAsync(() => table.CountAsync(cancellationToken));
         long wanted = Math.Min(inTable, what.Rows);
         using CsvFile csv = CsvFile.Open(what.Out, what.Table, table.Query, inTable);
@@ -39,10 +37,12 @@ internal sealed class TablePull(CommandLine what, M3AuthOptions options, Screen 
         csv.Complete();
     }
 
-    void IProgress<TimeSpan>.Report(TimeSpan value)
+    void IProgress<TimeSpan>.Report(TimeSpan value) => Wait(value, "for M3's rate limit");
+
+    private void Wait(TimeSpan delay, string why)
     {
-        _callBegan = DateTimeOffset.UtcNow + value;
-        screen.Wait(value);
+        _callBegan = DateTimeOffset.UtcNow + delay;
+        screen.Wait(delay, why);
     }
 
     private async Task<T> CallAsync<T>(Func<Task<T>> call)

@@ -1,3 +1,8 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
+
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>A pull as a process: in one go, and stopped in every way before it is resumed.</summary>
@@ -5,6 +10,8 @@ public sealed class DataPullTests
 {
     private const int Rows = 450;
     private static readonly string[] Admissions = ["--table", "hosp_admissions", "--order-by", "hadm_id", "--out", "pull.csv"];
+
+    private static readonly HttpClient Http = new();
 
     private string _folder = null!;
     private LocalM3Server _m3 = null!;
@@ -184,6 +191,39 @@ public sealed class DataPullTests
         AssertShowsNoToken(result);
     }
 
+    [TestCase(Trouble.Unavailable, "waits 1 s and tries again, because M3 did not answer (503)")]
+    [TestCase(Trouble.ForgottenSession, "waits 1 s and tries again, because M3 did not answer (404)")]
+    [TestCase(Trouble.DroppedConnection, "waits 1 s and tries again, because M3 did not answer (")]
+    [TestCase(Trouble.RateLimit, "waits 1 s for M3's rate limit")]
+    public async Task It_gets_over_what_passes_by_itself(Trouble trouble, string expected)
+    {
+        byte[] inOneGo = await PullInOneGoAsync();
+        // The fourth query, the third page, meets with it.
+        int queries = 0;
+        await using RecordingServer between = await RecordingServer.StartAsync(async context =>
+        {
+            using var body = new StreamReader(context.Request.Body);
+            string message = await body.ReadToEndAsync();
+            if (message.Contains("\"tools/call\"", StringComparison.Ordinal) && Interlocked.Increment(ref queries) == 4)
+                await MakeAsync(trouble, context, message);
+            else
+                await ForwardAsync(context, message);
+        });
+        Dictionary<string, string> environment = new(Environment())
+        {
+            ["M3_URL"] = new Uri(between.Address, "sse").AbsoluteUri,
+            // The client's own never stops it; M3's is said to be over soon.
+            ["M3_OAUTH2_RATE_LIMIT_WINDOW"] = "1",
+        };
+
+        ExampleResult result = await PullAsync(environment, Admissions);
+
+        Assert.That(result.ExitCode, Is.Zero, result.All);
+        Assert.That(result.Output, Does.Contain("100 of 450 rows, " + expected));
+        Assert.That(await File.ReadAllBytesAsync(Csv), Is.EqualTo(inOneGo));
+        AssertShowsNoToken(result);
+    }
+
     [Test]
     public async Task A_file_that_is_no_part_of_this_pull_is_left_alone()
     {
@@ -247,6 +287,58 @@ public sealed class DataPullTests
 
         AssertFails(await PullAsync(environment, Admissions), exitCode, expected);
         Assert.That(Directory.EnumerateFiles(_folder), Is.Empty);
+    }
+
+    /// <summary>What a long pull may meet with on its way.</summary>
+    public enum Trouble
+    {
+        Unavailable,
+        ForgottenSession,
+        DroppedConnection,
+        RateLimit,
+    }
+
+    private static async Task MakeAsync(Trouble trouble, HttpContext context, string message)
+    {
+        switch (trouble)
+        {
+            case Trouble.Unavailable:
+                context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+                break;
+            case Trouble.ForgottenSession:
+                context.Response.StatusCode = StatusCodes.Status404NotFound;
+                break;
+            case Trouble.DroppedConnection:
+                context.Abort();
+                break;
+            default:
+                // In M3's own words: 200, and a text as the tool's result.
+                using (JsonDocument request = JsonDocument.Parse(message))
+                {
+                    await context.Response.WriteAsJsonAsync(new
+                    {
+                        jsonrpc = "2.0",
+                        id = request.RootElement.GetProperty("id"),
+                        result = new { content = (object[])[new { type = "text", text = "Error: Token validation failed: Rate limit exceeded" }] },
+                    });
+                }
+
+                break;
+        }
+    }
+
+    private async Task ForwardAsync(HttpContext context, string message)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), new Uri(_m3.BaseAddress, context.Request.Path));
+        if (message != "")
+            request.Content = new StringContent(message, MediaTypeHeaderValue.Parse(context.Request.ContentType!));
+        foreach ((string name, StringValues value) in context.Request.Headers.Where(header => header.Key is not ("Host" or "Connection" or "Content-Type" or "Content-Length" or "Transfer-Encoding")))
+            request.Headers.TryAddWithoutValidation(name, value.ToArray());
+        using HttpResponseMessage response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
+        context.Response.StatusCode = (int)response.StatusCode;
+        foreach ((string name, IEnumerable<string> value) in response.Headers.Concat(response.Content.Headers).Where(header => header.Key is not ("Transfer-Encoding" or "Content-Length")))
+            context.Response.Headers.Append(name, value.ToArray());
+        await response.Content.CopyToAsync(context.Response.Body, context.RequestAborted);
     }
 
     private Dictionary<string, string> Environment() => new(_m3.ClientEnvironment)

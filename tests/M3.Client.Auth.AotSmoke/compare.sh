@@ -19,19 +19,17 @@ until grep -q M3_OAUTH2_TOKEN "$out/exports"; do sleep 0.1; done
 
 # Milliseconds and methods from the program's own line: "M3 answered 406 after 20 ms, with 0 methods compiled".
 measure() { "$out/$1/M3.Client.Auth.AotSmoke" ${2:-} | awk '{ print $5, $8 }'; }
-median() { sort -n -k "$2,$2" "$1" | awk -v column="$2" '{ v[NR] = $column } END { print v[int((NR + 1) / 2)] }'; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-echo "| | header set by hand | M3.Client.Auth | over it | methods compiled |"
+echo "| | header set by hand | M3.Client.Auth | over it, median of the pairs | methods compiled |"
 echo "|---|---|---|---|---|"
 for kind in jit r2r aot; do
     measure $kind >/dev/null
     measure $kind --static >/dev/null
     for _ in $(seq "$pairs"); do
-        measure $kind --static >>"$out/$kind.static"
-        measure $kind >>"$out/$kind.checked"
+        # The two of a pair run one after the other, so that the machine's moods fall on both alike.
+        echo "$(measure $kind --static) $(measure $kind)" >>"$out/$kind.pairs"
     done
-    static=$(median "$out/$kind.static" 1)
-    checked=$(median "$out/$kind.checked" 1)
-    methods="$(median "$out/$kind.static" 2), $(median "$out/$kind.checked" 2)"
-    echo "| $kind | $static ms | $checked ms | $((checked - static)) ms | $methods |"
+    column() { awk "{ print $1 }" "$out/$kind.pairs" | median; }
+    echo "| $kind | $(column '$1') ms | $(column '$3') ms | $(column '$3 - $1') ms | $(column '$2'), $(column '$4') |"
 done

@@ -9,8 +9,8 @@ namespace M3.Client.Auth.Benchmarks;
 /// <summary>The same calls from many callers at once, on every core: throughput beside a header set by hand. Run with <c>contention</c>.</summary>
 internal static class Contention
 {
-    private const int Calls = 400_000;
-    private const int Rounds = 15;
+    private const int Calls = 100_000;
+    private const int Rounds = 61;
 
     public static async Task RunAsync()
     {

@@ -15,8 +15,8 @@ namespace M3.Client.Auth.Benchmarks;
 internal static class HttpLoad
 {
     private const int Connections = 64;
-    private const int CallsPerRound = 40_000;
-    private const int Rounds = 15;
+    private const int CallsPerRound = 10_000;
+    private const int Rounds = 81;
 
     public static async Task ServeAsync()
     {

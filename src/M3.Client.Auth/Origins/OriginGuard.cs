@@ -7,20 +7,21 @@ namespace M3.Client.Auth;
 internal sealed class OriginGuard(M3AuthOptions options, Log log)
 {
     private readonly bool _requireHttps = options.RequireHttps;
-    private readonly Uri[] _allowed = [.. options.AllowedOrigins];
+    // Looked at by nobody, and not validated either, when OAuth2 is off.
+    private readonly Origin[] _allowed = options.Enabled ? [.. options.AllowedOrigins.Select(address => new Origin(address))] : [];
 
-    // The first target that was trusted: the only origin where none were named, and in any case known at a glance.
-    private Uri? _first;
+    // The first one trusted: the only one where none were named, and in any case the one that nearly every call goes to.
+    private Origin? _first;
     private bool _plainHttpLogged;
 
     /// <exception cref="UntrustedOriginException">The token may not go there.</exception>
     public void Check(Uri? target)
     {
-        if (target is null || !ReferenceEquals(target, Volatile.Read(ref _first)))
+        // Whatever was found of the origin then is true of each of its addresses: nothing is written, and no memory taken.
+        if (target is not { IsAbsoluteUri: true } || Volatile.Read(ref _first) is not { } first || !first.Has(target))
             CheckAnew(target);
     }
 
-    // The way of every call whose Uri is made anew, as HttpClient makes it of a relative one: nothing shared is written, and no memory taken.
     private void CheckAnew(Uri? target)
     {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
@@ -28,31 +29,28 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
         bool isReadable = target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback;
         if (isReadable && _requireHttps)
             throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
-        if (!IsAllowed(target))
-            throw Untrusted(target);
+        if (_allowed.Length > 0 && !IsAllowed(target))
+            throw new UntrustedOriginException($"{Origin.Describe(target)} (allowed: {string.Join<Origin>(", ", _allowed)})");
 
-        if (Volatile.Read(ref _first) is null)
-            Interlocked.CompareExchange(ref _first, target, null);
-        if (isReadable && !Volatile.Read(ref _plainHttpLogged) && !Interlocked.Exchange(ref _plainHttpLogged, true))
+        // Whoever comes first with a call decides, when nobody else did.
+        Origin first = Volatile.Read(ref _first) ?? Remember(new Origin(target));
+        if (_allowed.Length == 0 && !first.Has(target))
+            throw new UntrustedOriginException($"{Origin.Describe(target)} (no allowed origins are set, so the first one used is the only one: {first})");
+
+        if (isReadable && !Interlocked.Exchange(ref _plainHttpLogged, true))
             log.PlainHttp(Origin.Describe(target));
     }
 
+    private Origin Remember(Origin origin) => Interlocked.CompareExchange(ref _first, origin, null) ?? origin;
+
     private bool IsAllowed(Uri target)
     {
-        // Whoever comes first with a call decides, when nobody else did.
-        if (_allowed.Length == 0)
-            return Origin.Same(Volatile.Read(ref _first) ?? Interlocked.CompareExchange(ref _first, target, null) ?? target, target);
-
-        foreach (Uri allowed in _allowed)
+        foreach (Origin allowed in _allowed)
         {
-            if (Origin.Same(allowed, target))
+            if (allowed.Has(target))
                 return true;
         }
 
         return false;
     }
-
-    private UntrustedOriginException Untrusted(Uri target) => new(_allowed.Length == 0
-        ? $"{Origin.Describe(target)} (no allowed origins are set, so the first one used is the only one: {Origin.Describe(_first)})"
-        : $"{Origin.Describe(target)} (allowed: {string.Join(", ", _allowed.Select(Origin.Describe))})");
 }

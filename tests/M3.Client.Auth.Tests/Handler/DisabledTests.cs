@@ -11,7 +11,12 @@ public sealed class DisabledTests
     [Test]
     public async Task Requests_pass_untouched_wherever_they_go([Values] bool synchronous)
     {
-        using var scene = new Scene(options => (options.Enabled, options.RateLimitRequests) = (false, 1));
+        using var scene = new Scene(options =>
+        {
+            (options.Enabled, options.RateLimitRequests) = (false, 1);
+            // Not looked at either, so that a half-made configuration can be switched off.
+            options.AllowedOrigins.Add(new Uri("m3.test", UriKind.Relative));
+        });
         scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
 
         foreach (string url in (string[])["https://m3.test/sse", "http://other.test/"])

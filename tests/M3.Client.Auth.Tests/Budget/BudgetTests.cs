@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using M3.Client.Auth.Tests.Kit;
 
@@ -219,23 +220,44 @@ public sealed class BudgetTests
         Assert.That((scene.Server.Arrivals.Count, refused), Is.EqualTo((100, 301)));
     }
 
-    [Test]
-    public async Task M3s_own_Retry_After_is_kept_as_a_pause()
+    // RFC 9110, section 10.2.3: a number of seconds, or a date. No slip of the server's silences its client for longer than a window.
+    [TestCase("20", "00:00:15")]
+    [TestCase("Mon, 23 Nov 2026 12:00:20 GMT", "00:00:15")]
+    [TestCase("7200", "00:59:55")]
+    [TestCase("Tue, 24 Nov 2026 12:00:00 GMT", "00:59:55")]
+    public async Task M3s_own_Retry_After_is_kept_as_a_pause(string retryAfter, string leftAfterFiveSeconds)
     {
         using var scene = new Scene();
-        scene.Server.Answer = request =>
-        {
-            var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
-            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(20));
-            return response;
-        };
+        scene.Server.Answer = request => TooManyRequests(request, retryAfter);
         using HttpResponseMessage answer = await scene.CallAsync();
         Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
 
         scene.Clock.Advance(TimeSpan.FromSeconds(5));
 
-        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(15)));
+        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.Parse(leftAfterFiveSeconds, CultureInfo.InvariantCulture)));
         Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [TestCase("0")]
+    [TestCase("Mon, 23 Nov 2026 11:59:00 GMT")]
+    [TestCase("soon")]
+    public async Task A_Retry_After_that_asks_for_nothing_is_no_pause(string retryAfter)
+    {
+        using var scene = new Scene();
+        scene.Server.Answer = request => TooManyRequests(request, retryAfter);
+
+        for (int i = 0; i < 2; i++)
+        {
+            using HttpResponseMessage answer = await scene.CallAsync();
+            Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
+        }
+    }
+
+    private static HttpResponseMessage TooManyRequests(HttpRequestMessage request, string retryAfter)
+    {
+        var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
+        response.Headers.TryAddWithoutValidation("Retry-After", retryAfter);
+        return response;
     }
 
     // A polled source is looked at again a second later.

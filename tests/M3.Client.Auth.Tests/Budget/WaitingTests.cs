@@ -1,3 +1,4 @@
+using System.Net;
 using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Budget;
@@ -109,6 +110,28 @@ public sealed class WaitingTests
         (await call).Dispose();
 
         Assert.That(world.Scene.Server.Arrivals[^1].Token, Is.EqualTo(world.Scene.Token));
+    }
+
+    [Test]
+    public async Task A_call_after_M3s_own_Retry_After_waits_that_long()
+    {
+        using var world = new World(limit: 100);
+        Func<HttpRequestMessage, HttpResponseMessage> usual = world.Scene.Server.Answer;
+        world.Scene.Server.Answer = request =>
+        {
+            HttpResponseMessage response = usual(request);
+            response.StatusCode = HttpStatusCode.TooManyRequests;
+            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(20));
+            return response;
+        };
+        (await world.CallAsync()).Dispose();
+        world.Scene.Server.Answer = usual;
+
+        Task<HttpResponseMessage> call = world.CallAsync();
+        await world.PassAsync(call);
+        (await call).Dispose();
+
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, TimeSpan.FromSeconds(20)]));
     }
 
     [Test]

@@ -6,6 +6,9 @@ namespace M3.Client.Auth.Tests.Kit;
 /// <summary>The key cache and the validator alone, between an issuer and a clock.</summary>
 internal sealed class KeyRoom : IDisposable
 {
+    /// <summary>How long a test waits for what takes no fake time, so that a fetch which never ends fails one test and holds up none.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     private readonly Backchannel _backchannel;
 
     /// <param name="configure">Changes the settings.</param>
@@ -42,10 +45,10 @@ internal sealed class KeyRoom : IDisposable
 
     public void Advance(double seconds) => Clock.Advance(TimeSpan.FromSeconds(seconds));
 
-    public Task<KeySet> GetAsync(CancellationToken cancellationToken = default) => Cache.GetAsync(cancellationToken).AsTask();
+    public Task<KeySet> GetAsync(CancellationToken cancellationToken = default) => Cache.GetAsync(cancellationToken).AsTask().WaitAsync(Patience, CancellationToken.None);
 
     public async Task<M3AccessToken> ValidateAsync(string token, CancellationToken cancellationToken = default) =>
-        (await Validator.ValidateAsync(BearerToken.Parse(token), cancellationToken)).Token;
+        (await Validator.ValidateAsync(BearerToken.Parse(token), cancellationToken).AsTask().WaitAsync(Patience, CancellationToken.None)).Token;
 
     /// <summary>The verdict: null when the token is valid. Whatever is no <see cref="M3AuthException"/> fails the test.</summary>
     public async Task<M3AuthException?> JudgeAsync(string token)
@@ -84,7 +87,7 @@ internal sealed class KeyRoom : IDisposable
         var patience = Stopwatch.StartNew();
         while (!await isSo())
         {
-            Assert.That(patience.Elapsed, Is.LessThan(TimeSpan.FromSeconds(10)), $"it never came true: {what}");
+            Assert.That(patience.Elapsed, Is.LessThan(Patience), $"it never came true: {what}");
             // Behind whatever else waits for a thread; Task.Yield() would come back before it.
             var turn = new TaskCompletionSource();
             ThreadPool.QueueUserWorkItem(mine => mine.SetResult(), turn, preferLocal: false);
@@ -109,9 +112,9 @@ internal sealed class HeldAnswer(Func<HttpRequestMessage, Task<HttpResponseMessa
 
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Task Arrived => _arrived.Task;
+    public Task Arrived => _arrived.Task.WaitAsync(KeyRoom.Patience);
 
-    public Task Answered => _answered.Task;
+    public Task Answered => _answered.Task.WaitAsync(KeyRoom.Patience);
 
     public void Release() => _released.SetResult();
 

@@ -33,3 +33,8 @@ for kind in jit r2r aot; do
     column() { awk "{ print $1 }" "$out/$kind.pairs" | median; }
     echo "| $kind | $(column '$1') ms | $(column '$3') ms | $(column '$3 - $1') ms | $(column '$2'), $(column '$4') |"
 done
+
+echo
+echo "Where the first one goes, step by step:"
+echo
+"$out/jit/M3.Client.Auth.AotSmoke" --trace

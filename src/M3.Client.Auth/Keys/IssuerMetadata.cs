@@ -13,30 +13,17 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
     private Uri? _lastKnownJwks;
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async Task<Uri> FindJwksAsync(CancellationToken cancellationToken)
-    {
-        if (options.JwksUrl is { } configured)
-            return configured;
-
-        try
-        {
-            Uri found = await FindAsync(metadata => ReadEndpoint(metadata, OidcConstants.Discovery.JwksUri), cancellationToken).ConfigureAwait(false)
-                ?? _lastKnownJwks ?? new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json");
-            return _lastKnownJwks = found;
-        }
-        catch (BackchannelException e) when (_lastKnownJwks is not null && !e.IsRefusal)
-        {
-            // The metadata is down; the keys may not be.
-            return _lastKnownJwks;
-        }
-    }
+    public Task<Uri> FindJwksAsync(CancellationToken cancellationToken) => options.JwksUrl is { } configured
+        ? Task.FromResult(configured)
+        : FindAsync(ReadJwksUri, whenDown: _lastKnownJwks, otherwise: () => _lastKnownJwks ??= new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json"), cancellationToken)!;
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
     public async Task<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken) =>
-        await FindAsync(ReadTokenEndpoint, cancellationToken).ConfigureAwait(false)
+        await FindAsync(ReadTokenEndpoint, whenDown: null, otherwise: () => null, cancellationToken).ConfigureAwait(false)
         ?? throw new BackchannelException($"the issuer {Printable.Quote(options.IssuerUrl)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}");
 
-    private async Task<T?> FindAsync<T>(Func<JsonElement, T?> read, CancellationToken cancellationToken)
+    // The metadata may be down, and what it names not: then what was known before serves. An answer that must be refused is no such case.
+    private async Task<T?> FindAsync<T>(Func<JsonElement, T?> read, T? whenDown, Func<T?> otherwise, CancellationToken cancellationToken)
         where T : class
     {
         foreach (Uri address in Addresses())
@@ -50,6 +37,10 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
             {
                 continue;
             }
+            catch (BackchannelException e) when (whenDown is not null && !e.IsRefusal)
+            {
+                return whenDown;
+            }
 
             // What is no JSON object is no metadata: single-page applications answer 200 to any address.
             if (StrictJson.TryParseObject(document) is not { } metadata)
@@ -59,8 +50,11 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
                 return found;
         }
 
-        return null;
+        return otherwise();
     }
+
+    private Uri? ReadJwksUri(JsonElement metadata) =>
+        ReadEndpoint(metadata, OidcConstants.Discovery.JwksUri) is { } found ? _lastKnownJwks = found : null;
 
     // Metadata of another issuer could point to that issuer's keys (OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3).
     private void CheckIssuer(JsonElement metadata, Uri address)

@@ -93,10 +93,10 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
             if (isMine)
                 _ = RunAsync(look);
-            CachedToken found = await look.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+            M3AccessToken found = await look.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
             // A look that was under way already may have read the source before M3 refused its token.
-            if (isMine || found.Token.Value != rejected.Value)
-                return found.Token;
+            if (isMine || found.Value != rejected.Value)
+                return found;
         }
     }
 
@@ -148,37 +148,42 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
     private DateTimeOffset Now => _options.TimeProvider.GetUtcNow();
 
-    private async ValueTask<M3AccessToken> LookAsync(CancellationToken cancellationToken)
+    // No state machine of its own: everybody who waits shares the look's task.
+    private ValueTask<M3AccessToken> LookAsync(CancellationToken cancellationToken)
     {
-        ThrowIfUnusable();
-
         CachedToken? serving;
         Look look;
         bool isMine = false;
-        lock (_gate)
+        try
         {
-            DateTimeOffset now = Now;
-            if (TryGetCached(now.UtcTicks) is { } token)
-                return token;
-
-            serving = _current is { } current && Serves(current, now) ? current : null;
-            if (_look is null)
+            ThrowIfUnusable();
+            lock (_gate)
             {
-                if (serving is null && now < _askAgainAt)
-                    _sourceFailure?.Throw();
-                _look = NewLook(now, rejected: null);
-                isMine = true;
-            }
+                DateTimeOffset now = Now;
+                if (TryGetCached(now.UtcTicks) is { } token)
+                    return new(token);
 
-            look = _look;
+                serving = _current is { } current && Serves(current, now) ? current : null;
+                if (_look is null)
+                {
+                    if (serving is null && now < _askAgainAt)
+                        _sourceFailure?.Throw();
+                    _look = NewLook(now, rejected: null);
+                    isMine = true;
+                }
+
+                look = _look;
+            }
+        }
+        catch (Exception e)
+        {
+            return ValueTask.FromException<M3AccessToken>(e);
         }
 
         if (isMine)
             _ = RunAsync(look);
         // While the current token serves, nobody waits for the next; but what a polled source says at once counts at once.
-        if (serving is not null && !look.Task.IsCompleted)
-            return serving.Token;
-        return (await look.Task.WaitAsync(cancellationToken).ConfigureAwait(false)).Token;
+        return serving is not null && !look.Task.IsCompleted ? new(serving.Token) : new(look.Task.WaitAsync(cancellationToken));
     }
 
     private bool Serves(CachedToken token, DateTimeOffset now) =>
@@ -248,7 +253,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             }
         }
 
-        look.Finish(found, failure);
+        look.Finish(found?.Token, failure);
     }
 
     private async ValueTask<CachedToken> FindAsync(Look look, CancellationToken cancellationToken)
@@ -370,7 +375,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     /// <summary>One look at the source, for everybody who waits for it.</summary>
     private sealed class Look(CachedToken? current, bool currentServes, M3AccessToken? rejected)
     {
-        private readonly TaskCompletionSource<CachedToken> _promise = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<M3AccessToken> _promise = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public CachedToken? Current { get; } = current;
 
@@ -381,13 +386,13 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         /// <summary>Whether the source that answered, or failed, is one that is looked at often.</summary>
         public bool IsPolled { get; set; }
 
-        public Task<CachedToken> Task => _promise.Task;
+        public Task<M3AccessToken> Task => _promise.Task;
 
         // What a polled source says anew is somebody's decision, and is followed even to a worse token; that a renewal fails is none.
         public bool IsNews(Exception failure) =>
             IsPolled && failure is M3AuthException and not TokenRequestFailedException and not JwksUnavailableException;
 
-        public void Finish(CachedToken? found, Exception? failure)
+        public void Finish(M3AccessToken? found, Exception? failure)
         {
             if (failure is null)
             {

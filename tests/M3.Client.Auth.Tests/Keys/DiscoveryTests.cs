@@ -175,6 +175,22 @@ public sealed class DiscoveryTests
     }
 
     [Test]
+    public async Task The_usual_address_too_serves_on_when_metadata_that_were_never_there_are_in_trouble()
+    {
+        const string keys = "https://issuer.test/.well-known/jwks.json";
+        using var web = new Web { [keys] = Web.Keys };
+        using var room = new KeyRoom(handler: web);
+        await room.GetAsync();
+        web.Statuses["https://issuer.test/.well-known/openid-configuration"] = HttpStatusCode.ServiceUnavailable;
+
+        room.Advance(3601);
+        await room.GetAsync();
+
+        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null);
+        Assert.That(web.Asked, Has.Exactly(2).EqualTo(keys));
+    }
+
+    [Test]
     public async Task Metadata_that_turn_to_another_issuer_after_a_first_success_are_refused_all_the_same()
     {
         const string metadata = "https://issuer.test/.well-known/openid-configuration";

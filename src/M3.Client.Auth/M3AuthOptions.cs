@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Options;
 
 namespace M3.Client.Auth;
@@ -170,13 +171,17 @@ public sealed class M3AuthOptions
         return options;
     }
 
-    internal void ReadFromEnvironment(string prefix) =>
-        SettingsReader.Read(new ConfigurationBuilder().AddEnvironmentVariables().Build(), prefix, this);
+    internal void ReadFromEnvironment(string prefix)
+    {
+        var environment = new EnvironmentVariablesConfigurationProvider(prefix);
+        environment.Load();
+        SettingsReader.Read(name => environment.TryGet(name, out string? value) ? value : null, prefix, this);
+    }
 
     internal void ReadFrom(IConfiguration configuration, string prefix)
     {
         Configuration = configuration;
-        SettingsReader.Read(configuration, prefix, this);
+        SettingsReader.Read(name => configuration[prefix + name], prefix, this);
     }
 
     /// <summary>A copy that nobody else holds.</summary>

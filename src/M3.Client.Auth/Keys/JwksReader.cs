@@ -24,13 +24,7 @@ internal static class JwksReader
         List<string> passedOver = [];
         try
         {
-            foreach (ReadOnlyMemory<byte> member in SplitKeys(json))
-            {
-                if (ReadKey(member, out string? reason) is { } key)
-                    usable.Add(key);
-                else
-                    passedOver.Add(reason!);
-            }
+            ReadDocument(json, usable, passedOver);
         }
         catch (JsonException e)
         {
@@ -40,29 +34,31 @@ internal static class JwksReader
         return new KeySet(usable, passedOver, document.Span);
     }
 
-    private static List<ReadOnlyMemory<byte>> SplitKeys(ReadOnlyMemory<byte> json)
+    private static void ReadDocument(ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> passedOver)
     {
         // Depth costs the reader nothing, and a deep member of one key must not cost the others.
         var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = int.MaxValue });
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
             throw new BackchannelException("the JWKS is not a JSON object");
 
-        List<ReadOnlyMemory<byte>>? keys = null;
+        bool hasKeys = false;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             bool isKeys = IsNamed(ref reader, "keys"u8);
             reader.Read();
-            if (isKeys && reader.TokenType == JsonTokenType.StartArray && keys is null)
-                keys = SplitArray(ref reader, json);
-            else if (isKeys)
+            if (isKeys && (hasKeys || reader.TokenType != JsonTokenType.StartArray))
                 throw new BackchannelException("the JWKS must have one array 'keys'");
+            if (isKeys)
+                ReadKeys(ref reader, json, usable, passedOver);
             else
                 reader.Skip();
+            hasKeys |= isKeys;
         }
 
         // Whatever follows the object must not be there, either.
         reader.Read();
-        return keys ?? throw new BackchannelException("the JWKS has no array 'keys'");
+        if (!hasKeys)
+            throw new BackchannelException("the JWKS has no array 'keys'");
     }
 
     private static bool IsNamed(ref Utf8JsonReader reader, ReadOnlySpan<byte> name)
@@ -78,19 +74,20 @@ internal static class JwksReader
         }
     }
 
-    private static List<ReadOnlyMemory<byte>> SplitArray(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)
+    private static void ReadKeys(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> passedOver)
     {
-        List<ReadOnlyMemory<byte>> keys = [];
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
+            if (usable.Count + passedOver.Count == MaxKeys)
+                throw new BackchannelException($"the JWKS has more than {MaxKeys} keys");
+
             int start = (int)reader.TokenStartIndex;
             reader.Skip();
-            keys.Add(json[start..(int)reader.BytesConsumed]);
-            if (keys.Count > MaxKeys)
-                throw new BackchannelException($"the JWKS has more than {MaxKeys} keys");
+            if (ReadKey(json[start..(int)reader.BytesConsumed], out string? reason) is { } key)
+                usable.Add(key);
+            else
+                passedOver.Add(reason!);
         }
-
-        return keys;
     }
 
     private static VerificationKey? ReadKey(ReadOnlyMemory<byte> json, out string? reason)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 
 namespace M3.Client.Auth;
@@ -9,53 +8,80 @@ internal sealed class SettingsReader
 {
     private static readonly char[] Separators = [',', ' ', '\t', '\r', '\n'];
 
-    private readonly IConfiguration _configuration;
+    private readonly Func<string, string?> _find;
     private readonly string _prefix;
     private readonly List<string> _failures = [];
 
-    private SettingsReader(IConfiguration configuration, string prefix)
+    private SettingsReader(Func<string, string?> find, string prefix)
     {
-        _configuration = configuration;
+        _find = find;
         _prefix = prefix;
     }
 
     /// <summary>Overwrites the options with every setting that is present.</summary>
+    /// <param name="find">A setting's value by its name behind the prefix.</param>
+    /// <param name="prefix">What the names begin with.</param>
+    /// <param name="options">What to overwrite.</param>
     /// <exception cref="OptionsValidationException">One line for each value that cannot be understood.</exception>
-    public static void Read(IConfiguration configuration, string prefix, M3AuthOptions options)
+    public static void Read(Func<string, string?> find, string prefix, M3AuthOptions options)
     {
         options.Prefix = prefix;
-        var reader = new SettingsReader(configuration, prefix);
-        reader.ReadInto(options);
+        var reader = new SettingsReader(find, prefix);
+        reader.ReadM3s(options);
+        reader.ReadOurs(options);
         if (reader._failures.Count > 0)
             throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), reader._failures);
     }
 
-    private void ReadInto(M3AuthOptions options)
+    private void ReadM3s(M3AuthOptions options)
     {
         // M3's rule: "true" in any case is on, whatever else is set is off.
-        if (_configuration[_prefix + "ENABLED"] is { } enabled)
+        if (_find("ENABLED") is { } enabled)
             options.Enabled = enabled.Equals("true", StringComparison.OrdinalIgnoreCase);
-
-        options.IssuerUrl = Text("ISSUER_URL") ?? options.IssuerUrl;
-        options.Audience = Text("AUDIENCE") ?? options.Audience;
-        if (_configuration[_prefix + "REQUIRED_SCOPES"] is { } scopes)
+        if (Text("ISSUER_URL") is { } issuer)
+            options.IssuerUrl = issuer;
+        if (Text("AUDIENCE") is { } audience)
+            options.Audience = audience;
+        if (_find("REQUIRED_SCOPES") is { } scopes)
         {
             options.RequiredScopes.Clear();
             options.RequiredScopes.UnionWith(Split(scopes));
         }
 
-        options.JwksUrl = Url("JWKS_URL", Text("JWKS_URL")) ?? options.JwksUrl;
-        options.JwksCacheTtl = Seconds("JWKS_CACHE_TTL") ?? options.JwksCacheTtl;
+        if (Url("JWKS_URL", Text("JWKS_URL")) is { } jwks)
+            options.JwksUrl = jwks;
+        if (Seconds("JWKS_CACHE_TTL") is { } ttl)
+            options.JwksCacheTtl = ttl;
+        if (Switch("RATE_LIMIT_ENABLED") is { } isLimited)
+            options.RateLimitEnabled = isLimited;
+        if (Number("RATE_LIMIT_REQUESTS", "a positive whole number") is { } requests)
+            options.RateLimitRequests = requests;
+        if (Seconds("RATE_LIMIT_WINDOW") is { } window)
+            options.RateLimitWindow = window;
+        if (Switch("VALIDATE_EXP") is { } lifetime)
+            options.ValidateLifetime = lifetime;
+        if (Switch("VALIDATE_AUD") is { } validAudience)
+            options.ValidateAudience = validAudience;
+        if (Switch("VALIDATE_ISS") is { } validIssuer)
+            options.ValidateIssuer = validIssuer;
+        if (Text("CLIENT_ID") is { } id)
+            options.ClientId = id;
+        if (Text("CLIENT_SECRET") is { } secret)
+            options.ClientSecret = secret;
+        if (Switch("DEBUG") is { } debug)
+            options.Debug = debug;
+    }
 
-        options.RateLimitEnabled = Switch("RATE_LIMIT_ENABLED") ?? options.RateLimitEnabled;
-        options.RateLimitRequests = Number("RATE_LIMIT_REQUESTS", "a positive whole number") ?? options.RateLimitRequests;
-        options.RateLimitWindow = Seconds("RATE_LIMIT_WINDOW") ?? options.RateLimitWindow;
-
-        options.TokenFile = Text("TOKEN_FILE") ?? options.TokenFile;
-        options.ClientId = Text("CLIENT_ID") ?? options.ClientId;
-        options.ClientSecret = Text("CLIENT_SECRET") ?? options.ClientSecret;
-        options.ClientSecretFile = Text("CLIENT_SECRET_FILE") ?? options.ClientSecretFile;
-
+    private void ReadOurs(M3AuthOptions options)
+    {
+        if (Switch("VALIDATE_SIGNATURE") is { } signature)
+            options.ValidateSignature = signature;
+        if (Text("TOKEN_FILE") is { } tokenFile)
+            options.TokenFile = tokenFile;
+        if (Text("CLIENT_SECRET_FILE") is { } secretFile)
+            options.ClientSecretFile = secretFile;
+        if (Switch("REQUIRE_HTTPS") is { } requireHttps)
+            options.RequireHttps = requireHttps;
         if (Text("ALLOWED_ORIGINS") is { } origins)
         {
             options.AllowedOrigins.Clear();
@@ -65,17 +91,10 @@ internal sealed class SettingsReader
                     options.AllowedOrigins.Add(url);
             }
         }
-
-        options.RequireHttps = Switch("REQUIRE_HTTPS") ?? options.RequireHttps;
-        options.ValidateSignature = Switch("VALIDATE_SIGNATURE") ?? options.ValidateSignature;
-        options.ValidateLifetime = Switch("VALIDATE_EXP") ?? options.ValidateLifetime;
-        options.ValidateAudience = Switch("VALIDATE_AUD") ?? options.ValidateAudience;
-        options.ValidateIssuer = Switch("VALIDATE_ISS") ?? options.ValidateIssuer;
-        options.Debug = Switch("DEBUG") ?? options.Debug;
     }
 
     // Empty counts as not set.
-    private string? Text(string name) => _configuration[_prefix + name] is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
+    private string? Text(string name) => _find(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
 
     private bool? Switch(string name)
     {

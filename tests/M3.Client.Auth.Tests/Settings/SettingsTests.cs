@@ -165,6 +165,16 @@ public sealed class SettingsTests(bool fromEnvironment)
         Assert.That(ReadFrom(_prefix + "TWO_").IssuerUrl, Is.EqualTo("https://two.test"));
     }
 
+    // In a configuration two underscores in a variable's name stand for a colon.
+    [Test]
+    public void A_prefix_with_two_underscores_is_one_like_any_other()
+    {
+        string prefix = _prefix + "_TEAM__";
+        Set("AUDIENCE", "theirs", prefix);
+
+        Assert.That(ReadFrom(prefix).Audience, Is.EqualTo("theirs"));
+    }
+
     private readonly Dictionary<string, string?> _values = [];
 
     private M3AuthOptions Read(params (string Name, string? Value)[] settings)

@@ -41,7 +41,8 @@ internal static class CommandLine
                         : throw new FormatException($"--algorithm takes RS256 or ES256, not '{value}'.");
                     break;
                 default:
-                    throw new FormatException($"Unknown option '{name}'.");
+                    // It may be a token that somebody pasted.
+                    throw new FormatException(name.StartsWith("--", StringComparison.Ordinal) && name.Length < 20 ? $"Unknown option '{name}'." : "An argument that is no option.");
             }
         }
 

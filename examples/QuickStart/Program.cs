@@ -33,8 +33,9 @@ if (args is ["--help"])
     return 0;
 }
 
+// What is no option may be a token that somebody pasted.
 if (args is [var unknown, ..])
-    return Fail(2, $"Unknown argument '{unknown}'. See --help.");
+    return Fail(2, unknown.StartsWith("--", StringComparison.Ordinal) && unknown.Length < 20 ? $"Unknown option '{unknown}'. See --help." : "An argument that is no option. See --help.");
 
 Console.OutputEncoding = Encoding.UTF8;
 using var stop = new CancellationTokenSource();

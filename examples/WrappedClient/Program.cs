@@ -16,7 +16,7 @@ const string Help =
 
     To call another M3, set M3_URL, M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE and M3_OAUTH2_TOKEN.
 
-    Exit code: 0 all went as it should, 1 something did not, 2 a wrong argument, 130 Ctrl+C.
+    Exit code: 0 all went as it should, 1 something did not, 2 a wrong argument or setting, 130 Ctrl+C.
     """;
 
 if (args is ["--help"])
@@ -25,8 +25,9 @@ if (args is ["--help"])
     return 0;
 }
 
-if (args is not [])
-    return Fail(2, "Unknown argument. See --help.");
+// What is no option may be a token that somebody pasted.
+if (args is [var unknown, ..])
+    return Fail(2, unknown.StartsWith("--", StringComparison.Ordinal) && unknown.Length < 20 ? $"Unknown option '{unknown}'. See --help." : "An argument that is no option. See --help.");
 
 Console.OutputEncoding = Encoding.UTF8;
 using var stop = new CancellationTokenSource();
@@ -45,8 +46,8 @@ try
         return 0;
     }
 
-    if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? m3))
-        return Fail(1, "M3_URL must be an absolute http or https URL.");
+    if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? m3) || m3.Scheme is not ("http" or "https"))
+        return Fail(2, $"M3_URL must be an absolute http or https URL, but is '{url}'.");
     await using var client = await WrappedClient.After.M3Client.ConnectAsync(m3, stop.Token);
     foreach (IcuStay stay in await client.GetIcuStaysAsync(3, stop.Token))
         Console.WriteLine(stay);
@@ -62,7 +63,7 @@ catch (M3AuthException e)
 }
 catch (OptionsValidationException e)
 {
-    return Fail(1, string.Join('\n', e.Failures));
+    return Fail(2, string.Join('\n', e.Failures));
 }
 catch (Exception e) when (e is HttpRequestException or McpException or InvalidOperationException or ArgumentException or IOException)
 {

@@ -129,12 +129,16 @@ public sealed class QuickStartTests
         Assert.That(result.Output, Does.Contain("Usage: dotnet run --project examples/QuickStart").And.Contain("M3_URL").And.Contain("M3_OAUTH2_TOKEN"));
     }
 
-    [Test]
-    public async Task A_wrong_argument_is_exit_code_2()
+    [TestCase("QuickStart", "--fast", "Unknown option '--fast'. See --help.")]
+    [TestCase("QuickStart", "eyJhbGciOi.pasted.token", "An argument that is no option. See --help.")]
+    [TestCase("WrappedClient", "--fast", "Unknown option '--fast'. See --help.")]
+    [TestCase("WrappedClient", "eyJhbGciOi.pasted.token", "An argument that is no option. See --help.")]
+    [TestCase("LocalM3", "eyJhbGciOi.pasted.token", "An argument that is no option. See --help.")]
+    public async Task A_wrong_argument_is_exit_code_2(string example, string argument, string expected)
     {
-        ExampleResult result = await Example.RunAsync("QuickStart", null, "--fast");
+        ExampleResult result = await Example.RunAsync(example, null, argument);
 
-        Assert.That(result, Is.EqualTo(new ExampleResult(2, "", $"Unknown argument '--fast'. See --help.{Environment.NewLine}")));
+        Assert.That(result, Is.EqualTo(new ExampleResult(2, "", expected + Environment.NewLine)));
     }
 
     [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]

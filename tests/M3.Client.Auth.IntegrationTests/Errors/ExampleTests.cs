@@ -33,6 +33,15 @@ public sealed class ExampleTests
         }
     }
 
+    [TestCase("M3_URL", "ftp://m3", "M3_URL must be an absolute http or https URL, but is 'ftp://m3'.")]
+    [TestCase("M3_OAUTH2_JWKS_CACHE_TTL", "soon", "M3_OAUTH2_JWKS_CACHE_TTL must be a positive whole number of seconds, but is 'soon'")]
+    public async Task WrappedClient_names_a_wrong_setting_and_its_value(string name, string value, string expected)
+    {
+        ExampleResult result = await Example.RunAsync("WrappedClient", [new("M3_URL", "http://127.0.0.1:1/sse"), new(name, value)]);
+
+        Assert.That((result.ExitCode, result.Error.Split('\n')[0].Trim()), Is.EqualTo((2, expected)), result.All);
+    }
+
     [Test]
     public void WrappedClients_two_classes_differ_in_two_lines()
     {
@@ -61,7 +70,7 @@ public sealed class ExampleTests
             Assert.That(good.Output, Does.Contain("IcuStay { SubjectId = 90000002"));
             Assert.That(bad.ExitCode, Is.EqualTo(1));
             Assert.That(bad.Error, Does.StartWith("Invalid token format").And.Contain("TROUBLESHOOTING.md#invalid-token-format"));
-            Assert.That(settings.ExitCode, Is.EqualTo(1));
+            Assert.That(settings.ExitCode, Is.EqualTo(2));
             Assert.That(settings.Error, Does.Contain("M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled"));
             Assert.That(help.ExitCode, Is.Zero);
             Assert.That(help.Output, Does.Contain("Usage: dotnet run --project examples/WrappedClient"));
@@ -145,7 +154,7 @@ public sealed class ExampleTests
             Assert.That(result.ExitCode, Is.EqualTo(1), result.All);
             Assert.That(result.All.ReplaceLineEndings("\n"), Is.EqualTo("M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled\nM3_OAUTH2_AUDIENCE is required when OAuth2 is enabled\n"));
             Assert.That(url.ExitCode, Is.EqualTo(1));
-            Assert.That(url.Error, Does.StartWith("M3_URL must be an absolute http or https URL."));
+            Assert.That(url.Error, Does.StartWith("M3_URL must be an absolute http or https URL, but is 'm3'."));
             Assert.That(help.ExitCode, Is.Zero);
             Assert.That(help.Output, Does.Contain("Usage: dotnet run --project examples/HttpClientFactory"));
         }

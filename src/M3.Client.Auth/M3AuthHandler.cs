@@ -129,7 +129,6 @@ public sealed class M3AuthHandler : DelegatingHandler
         try
         {
             admission = await _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
-            Attach(request, admission.Token);
         }
         catch (M3AuthException e)
         {
@@ -138,6 +137,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
 
         using IDisposable? lease = admission.Lease;
+        Attach(request, admission.Token);
         HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
         return M3Answer.NeedsReading(response)
             ? await ReadRefusalAsync(request, target, admission.Token, response, cancellationToken).ConfigureAwait(false)

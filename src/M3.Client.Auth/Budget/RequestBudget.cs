@@ -94,8 +94,15 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
         DateTimeOffset until = retryAfter.Date ?? now + (retryAfter.Delta ?? TimeSpan.Zero);
         // A slip of the server's must not silence its client for longer than the window that it counts in.
         long ticks = Math.Min(until.UtcTicks, (now + options.RateLimitWindow).UtcTicks);
-        if (ticks > Volatile.Read(ref _pausedUntil))
-            Volatile.Write(ref _pausedUntil, ticks);
+        long known = Volatile.Read(ref _pausedUntil);
+        // Of two answers at once the longer pause stays.
+        while (ticks > known)
+        {
+            long before = Interlocked.CompareExchange(ref _pausedUntil, ticks, known);
+            if (before == known)
+                return;
+            known = before;
+        }
     }
 
     /// <summary>The budget in words, for the log.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.Time.Testing;
 
 namespace M3.Client.Auth.Tests.Budget;
 
@@ -236,6 +237,35 @@ public sealed class BudgetTests
 
         Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.Parse(leftAfterFiveSeconds, CultureInfo.InvariantCulture)));
         Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public void Of_two_pauses_that_come_at_once_the_longer_one_stays()
+    {
+        const int Rounds = 20_000;
+        var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
+        var options = new M3AuthOptions { TimeProvider = clock };
+        RequestBudget[] budgets = [.. Enumerable.Range(0, Rounds).Select(_ => new RequestBudget(options, new Log(options, null)))];
+        int arrived = 0;
+        Thread[] threads = [.. new[] { 20, 30 }.Select(seconds => new Thread(() =>
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                Interlocked.Increment(ref arrived);
+                var wait = default(SpinWait);
+                while (Volatile.Read(ref arrived) < (round + 1) * 2)
+                    wait.SpinOnce(sleep1Threshold: -1);
+                budgets[round].Pause(new(TimeSpan.FromSeconds(seconds)));
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+
+        foreach (RequestBudget budget in budgets)
+        {
+            var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject", clock.GetUtcNow().UtcTicks));
+            Assert.That(refused.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(30)));
+        }
     }
 
     [TestCase("0")]

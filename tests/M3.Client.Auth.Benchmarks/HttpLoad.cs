@@ -55,12 +55,14 @@ internal static class HttpLoad
         Print("throughput, calls/s", pairs, round => round.PerSecond);
         Print("p50, microseconds", pairs, round => round.P50);
         Print("p99, microseconds", pairs, round => round.P99);
+        Print("bytes a call", pairs, round => round.Bytes);
     }
 
     private static async Task<Round> RoundAsync(HttpClient client)
     {
         long[] times = new long[CallsPerRound];
         int next = -1;
+        long allocated = GC.GetTotalAllocatedBytes(precise: true);
         long start = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, Connections).Select(_ => Task.Run(async () =>
         {
@@ -75,8 +77,9 @@ internal static class HttpLoad
             }
         })));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        double bytes = (double)(GC.GetTotalAllocatedBytes(precise: true) - allocated) / CallsPerRound;
         Array.Sort(times);
-        return new Round(CallsPerRound / seconds, Microseconds(times[CallsPerRound / 2]), Microseconds(times[CallsPerRound * 99 / 100]));
+        return new Round(CallsPerRound / seconds, Microseconds(times[CallsPerRound / 2]), Microseconds(times[CallsPerRound * 99 / 100]), bytes);
     }
 
     private static double Microseconds(long ticks) => ticks * 1e6 / Stopwatch.Frequency;
@@ -85,5 +88,5 @@ internal static class HttpLoad
         CultureInfo.InvariantCulture,
         $"{name,-22} by hand {Pairs.Median(pairs.Select(pair => figure(pair.HandSet))),8:0}   M3.Client.Auth {Pairs.Median(pairs.Select(pair => figure(pair.M3))),8:0}   ratio {Pairs.Median(pairs.Select(pair => figure(pair.M3) / figure(pair.HandSet))):0.000}"));
 
-    private sealed record Round(double PerSecond, double P50, double P99);
+    private sealed record Round(double PerSecond, double P50, double P99, double Bytes);
 }

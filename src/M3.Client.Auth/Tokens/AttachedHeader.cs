@@ -8,4 +8,11 @@ namespace M3.Client.Auth;
 /// outside sends the same message again.
 /// </summary>
 [DebuggerDisplay("Bearer (not shown)")]
-internal sealed class AttachedHeader(string token) : AuthenticationHeaderValue("Bearer", token);
+internal sealed class AttachedHeader(string token) : AuthenticationHeaderValue("Bearer", token)
+{
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    private readonly string _text = "Bearer " + token;
+
+    /// <summary>What goes out on the wire, made once: the base class joins a new string for every request that is sent.</summary>
+    public override string ToString() => _text;
+}

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Threading.RateLimiting;
@@ -10,13 +9,11 @@ namespace M3.Client.Auth;
 /// Keeps a registration inside M3's rate limit: one sliding log per subject, one for tokens without any. It counts what M3 counts,
 /// tool calls, so MCP's housekeeping is free.
 /// </summary>
-[SuppressMessage("Design", "CA1001", Justification = "A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.")]
 internal sealed class RequestBudget(M3AuthOptions options, Log log)
 {
     private const int MaxSubjects = 1024;
 
-    private readonly ConcurrentDictionary<string, SlidingLog> _bySubject = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly ConcurrentDictionary<string, Account> _bySubject = new(StringComparer.Ordinal);
     private LastUsed? _last;
     private long _pausedUntil;
 
@@ -51,17 +48,19 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     }
 
     /// <summary>Counts a request in.</summary>
-    /// <exception cref="RateLimitExceededException">The window is full.</exception>
+    /// <exception cref="RateLimitExceededException">The window is full, or M3 has asked for a pause.</exception>
     public void Take(string? subject, long now)
     {
-        if (!TryTake(subject, now, out TimeSpan retryAfter))
-            throw new RateLimitExceededException(retryAfter, $"{Limit} are used up; the next may go in {Duration.Describe(retryAfter)}");
+        if (TryTake(subject, now, out TimeSpan retryAfter))
+            return;
+        string why = Volatile.Read(ref _pausedUntil) - now >= retryAfter.Ticks ? "M3 has asked for a pause (Retry-After)" : $"{Limit} are used up";
+        throw new RateLimitExceededException(retryAfter, $"{why}; the next may go in {Duration.Describe(retryAfter)}");
     }
 
     /// <summary>Finds a request its token and counts it in, as soon as it may go by the rules of the mode and of the application's own limiter.</summary>
     /// <param name="request">For the application's limiter.</param>
     /// <param name="tokens">Where the token is looked up, once more after each wait: it may have been renewed meanwhile.</param>
-    /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing.</param>
+    /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing of M3's limit.</param>
     /// <exception cref="M3AuthException">There is no valid token; or the request may not go, or not now.</exception>
     public async ValueTask<Admission> AdmitAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
@@ -107,38 +106,48 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     /// <summary>The budget in words, for the log.</summary>
     public string Describe(string? subject, long now) => options.RateLimitEnabled
-        ? $"{LogOf(subject, now).CountFree(now).ToString(CultureInfo.InvariantCulture)} of {Limit} left"
+        ? $"{AccountOf(subject, now).Log.CountFree(now).ToString(CultureInfo.InvariantCulture)} of {Limit} left"
         : "off";
 
     private bool TryTake(string? subject, long now, out TimeSpan retryAfter)
     {
+        SlidingLog log = AccountOf(subject, now).Log;
         long ticks = Volatile.Read(ref _pausedUntil) - now;
-        bool taken = ticks <= 0 && LogOf(subject, now).TryTake(now, out ticks);
+        bool taken = false;
+        if (ticks <= 0)
+            taken = log.TryTake(now, out ticks);
+        else
+            ticks = Math.Max(ticks, log.TicksUntilFree(now));
         retryAfter = new TimeSpan(ticks);
         return taken;
     }
 
     private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
-        // First come, first served: one waits for the window, the others for their turn.
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+        while (true)
         {
-            while (true)
+            // First come, first served, each subject by itself: one waits for the window, the others for their turn.
+            string? subject = token.Subject;
+            SemaphoreSlim turn = AccountOf(subject, options.TimeProvider.GetUtcNow().UtcTicks).Turn;
+            await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
             {
-                M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-                if (TryTake(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks, out TimeSpan retryAfter))
-                    return token;
+                while ((token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)).Subject == subject)
+                {
+                    if (TryTake(subject, options.TimeProvider.GetUtcNow().UtcTicks, out TimeSpan retryAfter))
+                        return token;
 
-                log.WaitingForBudget(retryAfter);
-                options.RateLimitProgress?.Report(retryAfter);
-                // Timers count whole milliseconds: rounded up, so that none wakes too early.
-                await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(retryAfter.TotalMilliseconds)), options.TimeProvider, cancellationToken).ConfigureAwait(false);
+                    log.WaitingForBudget(retryAfter);
+                    options.RateLimitProgress?.Report(retryAfter);
+                    // Timers count whole milliseconds: rounded up, so that none wakes too early.
+                    await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(retryAfter.TotalMilliseconds)), options.TimeProvider, cancellationToken).ConfigureAwait(false);
+                }
             }
-        }
-        finally
-        {
-            _turn.Release();
+            finally
+            {
+                turn.Release();
+            }
         }
     }
 
@@ -156,17 +165,17 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
         throw new RateLimitExceededException(retryAfter, "the application's own limiter refused the request");
     }
 
-    private SlidingLog LogOf(string? subject, long now)
+    private Account AccountOf(string? subject, long now)
     {
         subject ??= "";
         // One subject after the other is the rule: the last one is found without hashing its name.
         if (_last is { } last && ReferenceEquals(last.Subject, subject))
-            return last.Log;
+            return last.Account;
 
-        if (!_bySubject.TryGetValue(subject, out SlidingLog? found))
+        if (!_bySubject.TryGetValue(subject, out Account? found))
         {
             ForgetIdle(now);
-            found = _bySubject.GetOrAdd(subject, static (_, options) => new SlidingLog(options.RateLimitRequests, options.RateLimitWindow), options);
+            found = _bySubject.GetOrAdd(subject, static (_, options) => new Account(new SlidingLog(options.RateLimitRequests, options.RateLimitWindow)), options);
         }
 
         _last = new LastUsed(subject, found);
@@ -178,12 +187,18 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     {
         if (_bySubject.Count < MaxSubjects)
             return;
-        foreach ((string subject, SlidingLog log) in _bySubject)
+        foreach ((string subject, Account account) in _bySubject)
         {
-            if (log.Newest + options.RateLimitWindow.Ticks <= now)
-                _bySubject.TryRemove(new(subject, log));
+            if (account.Log.Newest + options.RateLimitWindow.Ticks <= now && account.Turn.CurrentCount > 0)
+                _bySubject.TryRemove(new(subject, account));
         }
     }
 
-    private sealed record LastUsed(string Subject, SlidingLog Log);
+    // What M3 counts of one subject's, and whose turn it is of those who wait.
+    private sealed record Account(SlidingLog Log)
+    {
+        public SemaphoreSlim Turn { get; } = new(1, 1);
+    }
+
+    private sealed record LastUsed(string Subject, Account Account);
 }

@@ -74,6 +74,13 @@ internal sealed class SlidingLog
         }
     }
 
+    /// <summary>How many ticks until there is room for one more; 0 or less: there is.</summary>
+    public long TicksUntilFree(long now)
+    {
+        long position = Volatile.Read(ref _position);
+        return TicksOf(Volatile.Read(ref _slots[(int)position])) + _window - now;
+    }
+
     /// <summary>How many more requests would be let through now.</summary>
     public int CountFree(long now)
     {

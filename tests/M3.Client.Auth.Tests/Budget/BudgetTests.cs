@@ -268,6 +268,23 @@ public sealed class BudgetTests
         }
     }
 
+    [Test]
+    public async Task A_pause_is_called_a_pause_and_a_full_window_that_lasts_longer_a_full_window()
+    {
+        using var scene = new Scene(options => options.RateLimitRequests = 2);
+        scene.Server.Answer = request => TooManyRequests(request, "20");
+        (await scene.CallAsync()).Dispose();
+
+        RateLimitExceededException paused = await scene.FailAsync<RateLimitExceededException>();
+        Assert.That(paused.Message, Is.EqualTo("Rate limit exceeded: M3 has asked for a pause (Retry-After); the next may go in 20 s"));
+
+        scene.Clock.Advance(TimeSpan.FromSeconds(20));
+        (await scene.CallAsync()).Dispose();
+        RateLimitExceededException both = await scene.FailAsync<RateLimitExceededException>();
+        Assert.That(both.RetryAfter, Is.EqualTo(new TimeSpan(0, 59, 40)));
+        Assert.That(both.Message, Does.Contain("2 requests within 60 min are used up"));
+    }
+
     [TestCase("0")]
     [TestCase("Mon, 23 Nov 2026 11:59:00 GMT")]
     [TestCase("soon")]

@@ -135,6 +135,50 @@ public sealed class WaitingTests
     }
 
     [Test]
+    public async Task One_users_full_window_holds_up_no_other_user()
+    {
+        var tokens = new OnePerUser();
+        using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1));
+        using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
+        using var cancellation = new CancellationTokenSource();
+        tokens.User.Value = "a";
+        (await client.GetAsync(Scene.Address)).Dispose();
+        Task waiting = client.GetAsync(Scene.Address, cancellation.Token);
+
+        tokens.User.Value = "b";
+        Task<HttpResponseMessage> other = client.GetAsync(Scene.Address);
+        (await other.WaitAsync(KeyRoom.Patience)).Dispose();
+
+        Assert.That(waiting.IsCompleted, Is.False);
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b"]));
+        await cancellation.CancelAsync();
+        await Assert.ThatAsync(() => waiting, Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    [Test]
+    public async Task A_call_whose_token_becomes_another_users_during_the_wait_waits_for_that_users_turn()
+    {
+        var tokens = new OneToken("token.of.a", "a");
+        var clock = new WaitingClock(Scene.Noon);
+        using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1)) { Clock = clock };
+        using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
+        (await client.GetAsync(Scene.Address)).Dispose();
+        Task<HttpResponseMessage> waiting = client.GetAsync(Scene.Address);
+        DateTimeOffset until = await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience);
+
+        tokens.Token = new M3AccessToken("token.of.b", subject: "b");
+        clock.Advance(until - clock.GetUtcNow());
+        (await waiting.WaitAsync(KeyRoom.Patience)).Dispose();
+
+        // And is counted to that user's limit.
+        Task<HttpResponseMessage> next = client.GetAsync(Scene.Address);
+        Assert.That(await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience), Is.EqualTo(Scene.Noon + (2 * Hour)));
+        clock.Advance(Hour);
+        (await next.WaitAsync(KeyRoom.Patience)).Dispose();
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b", "token.of.b"]));
+    }
+
+    [Test]
     public async Task A_synchronous_call_waits_too()
     {
         using var world = new World(limit: 1);
@@ -160,6 +204,16 @@ public sealed class WaitingTests
 
         Assert.That(waiting.Client.Timeout, Is.EqualTo(Timeout.InfiniteTimeSpan));
         Assert.That(new[] { rejecting.Client.Timeout, unlimited.Client.Timeout }, Is.All.EqualTo(TimeSpan.FromSeconds(100)));
+    }
+
+    /// <summary>The token of whoever calls.</summary>
+    private sealed class OnePerUser : IM3TokenProvider
+    {
+        public AsyncLocal<string> User { get; } = new();
+
+        public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default) => new(new M3AccessToken($"token.of.{User.Value}", subject: User.Value));
+
+        public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => new(rejected);
     }
 
     /// <summary>A scene whose clock goes on whenever everybody waits.</summary>

@@ -42,6 +42,7 @@ internal sealed class Backchannel : IDisposable
     {
         Uri at = url;
         bool hasAnswered = false;
+        Task? underWay = null;
         try
         {
             for (int redirects = 0; ; redirects++)
@@ -52,7 +53,9 @@ internal sealed class Backchannel : IDisposable
                 using var request = new HttpRequestMessage(HttpMethod.Get, at);
                 request.Headers.Accept.Add(new("application/json"));
                 // A handler that ignores its cancellation must not hold up everybody.
-                using HttpResponseMessage response = await Invoker.SendAsync(request, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+                Task<HttpResponseMessage> sending = Invoker.SendAsync(request, cancellationToken);
+                underWay = sending;
+                using HttpResponseMessage response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
                 hasAnswered = true;
                 ObserveClock(response);
 
@@ -70,16 +73,24 @@ internal sealed class Backchannel : IDisposable
                 if (response.Content.Headers.ContentEncoding.Count > 0)
                     throw new BackchannelException($"{Describe(at)} answered with a Content-Encoding that was not asked for");
 
-                await response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
-                return await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
+                underWay = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
+                await underWay.WaitAsync(cancellationToken).ConfigureAwait(false);
+                byte[] document = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
+                // A handler of the user's may have read it already, however long.
+                return document.Length <= MaxBytes ? document : throw TooLong(at);
             }
+        }
+        catch (OperationCanceledException)
+        {
+            Detached.Abandon(underWay);
+            throw;
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             HttpRequestError? error = (e as HttpRequestException)?.HttpRequestError;
             throw new BackchannelException(
                 !hasAnswered ? $"{Describe(at)} could not be reached ({error?.ToString() ?? e.GetType().Name})"
-                : error == HttpRequestError.ConfigurationLimitExceeded ? $"{Describe(at)} answered more than {MaxBytes} bytes"
+                : error == HttpRequestError.ConfigurationLimitExceeded ? TooLong(at).Message
                 : $"{Describe(at)} broke off its answer", e);
         }
     }
@@ -96,6 +107,8 @@ internal sealed class Backchannel : IDisposable
         if (response.Headers.Date is { } date)
             Volatile.Write(ref _issuerAhead, (date + (response.Headers.Age ?? TimeSpan.Zero) - _timeProvider.GetUtcNow()).Ticks);
     }
+
+    private static BackchannelException TooLong(Uri at) => new($"{Describe(at)} answered more than {MaxBytes} bytes");
 
     private static Uri? FindRedirect(HttpResponseMessage response, Uri at)
     {

@@ -14,4 +14,15 @@ internal static class Detached
         using (ExecutionContext.SuppressFlow())
             return Task.Run(work);
     }
+
+    /// <summary>Leaves work that has not heeded its cancellation to itself: nobody is to see its failure, or to read its answer.</summary>
+    public static void Abandon(Task? work) => work?.ContinueWith(
+        static done =>
+        {
+            if (done is Task<HttpResponseMessage> { IsCompletedSuccessfully: true } answered)
+                answered.Result.Dispose();
+            else
+                _ = done.Exception;
+        },
+        CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 }

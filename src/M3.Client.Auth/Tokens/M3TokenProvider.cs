@@ -203,14 +203,17 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         (CachedToken? current, bool serves, M3AccessToken? rejected) = (look.Current, look.CurrentServes, look.Rejected);
         CachedToken? found = null;
         Exception? failure = null;
+        Task<CachedToken>? finding = null;
         try
         {
             using var timeout = new CancellationTokenSource(SourceTimeout, _options.TimeProvider);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _disposed.Token);
-            found = await FindAsync(look, either.Token).AsTask().WaitAsync(either.Token).ConfigureAwait(false);
+            finding = FindAsync(look, either.Token).AsTask();
+            found = await finding.WaitAsync(either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
+            Detached.Abandon(finding);
             failure = new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true);
         }
         catch (Exception e)

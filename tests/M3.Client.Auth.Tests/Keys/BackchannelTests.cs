@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Text;
 using M3.Client.Auth.Tests.Kit;
 
@@ -72,6 +73,16 @@ public sealed class BackchannelTests
     }
 
     [Test]
+    public async Task What_a_handler_has_read_already_is_measured_too()
+    {
+        var body = new ByteArrayContent(new byte[(1024 * 1024) + 1]);
+        await body.LoadIntoBufferAsync();
+        using var line = new Line(_ => Ok(body));
+
+        await Assert.ThatAsync(() => line.GetAsync(Jwks), Throws.TypeOf<BackchannelException>().With.Message.EqualTo("https://issuer.test/jwks answered more than 1048576 bytes"));
+    }
+
+    [Test]
     public async Task Ten_megabytes_that_say_so_are_not_even_begun()
     {
         using var body = new EndlessStream();
@@ -133,6 +144,57 @@ public sealed class BackchannelTests
         }
 
         await Assert.ThatAsync(() => call, Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("within 5 s"));
+    }
+
+    [Test]
+    public async Task An_answer_that_comes_when_nobody_waits_any_more_is_disposed()
+    {
+        using var line = new LateLine();
+        using var backchannel = new Backchannel(line, TimeProvider.System);
+        using var cancellation = new CancellationTokenSource();
+        Task call = backchannel.GetAsync(Jwks, cancellation.Token);
+        await cancellation.CancelAsync();
+        await Assert.ThatAsync(() => call, Throws.InstanceOf<OperationCanceledException>());
+        using var body = new EndlessStream();
+
+        line.Answer.SetResult(Ok(new StreamContent(body)));
+
+        Assert.That(body.IsDisposed);
+    }
+
+    [Test]
+    public async Task A_failure_that_comes_when_nobody_waits_any_more_is_nobodys()
+    {
+        string secret = Guid.NewGuid().ToString();
+        List<string> unobserved = [];
+        void Note(object? sender, UnobservedTaskExceptionEventArgs e) => unobserved.Add(e.Exception.ToString());
+        TaskScheduler.UnobservedTaskException += Note;
+        try
+        {
+            await Task.Run(() => FailLateAsync(secret));
+            await Task.Yield();
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        finally
+        {
+            TaskScheduler.UnobservedTaskException -= Note;
+        }
+
+        Assert.That(unobserved, Has.None.Contains(secret));
+    }
+
+    // Apart, so that nothing of it is still held when the garbage is collected.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static async Task FailLateAsync(string message)
+    {
+        using var line = new LateLine();
+        using var backchannel = new Backchannel(line, TimeProvider.System);
+        using var cancellation = new CancellationTokenSource();
+        Task call = backchannel.GetAsync(Jwks, cancellation.Token);
+        await cancellation.CancelAsync();
+        await Assert.ThatAsync(() => call, Throws.InstanceOf<OperationCanceledException>());
+        line.Answer.SetException(new HttpRequestException(message));
     }
 
     [Test]
@@ -309,6 +371,14 @@ public sealed class BackchannelTests
             _arrivals.Add(request);
             return Task.FromResult(Answer(request));
         }
+    }
+
+    /// <summary>A handler that ignores its cancellation.</summary>
+    private sealed class LateLine : HttpMessageHandler
+    {
+        public TaskCompletionSource<HttpResponseMessage> Answer { get; } = new();
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => Answer.Task;
     }
 
     private abstract class ReadStream : Stream

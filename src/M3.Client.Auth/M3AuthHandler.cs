@@ -91,16 +91,7 @@ public sealed class M3AuthHandler : DelegatingHandler
             }
 
             HttpResponseMessage response = base.Send(request, cancellationToken);
-            if (!M3Answer.NeedsReading(response))
-                return response;
-            if (MayRepeat(request, target, response) && OnThreadPool(() => TryRenewAsync(request, token, cancellationToken)) is { } renewed)
-            {
-                response.Dispose();
-                token = renewed;
-                response = base.Send(request, cancellationToken);
-            }
-
-            return Judge(request, target, token, response);
+            return M3Answer.NeedsReading(response) ? ReadRefusal(request, target, token, response, cancellationToken) : response;
         }
         catch (M3AuthException e)
         {
@@ -168,9 +159,32 @@ public sealed class M3AuthHandler : DelegatingHandler
 
             return Judge(request, target, token, response);
         }
-        catch (M3AuthException e)
+        catch (Exception e)
         {
-            _registration.Log.Refused(e);
+            response.Dispose();
+            if (e is M3AuthException refusal)
+                _registration.Log.Refused(refusal);
+            throw;
+        }
+    }
+
+    private HttpResponseMessage ReadRefusal(HttpRequestMessage request, Uri? target, M3AccessToken token,
+        HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (MayRepeat(request, target, response) && OnThreadPool(() => TryRenewAsync(request, token, cancellationToken)) is { } renewed)
+            {
+                response.Dispose();
+                token = renewed;
+                response = base.Send(request, cancellationToken);
+            }
+
+            return Judge(request, target, token, response);
+        }
+        catch
+        {
+            response.Dispose();
             throw;
         }
     }
@@ -257,10 +271,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (error is null)
             return response;
         if (_registration.Options.ThrowOnRejection)
-        {
-            response.Dispose();
             throw error;
-        }
 
         response.RequestMessage?.Options.Set(M3Answer.ErrorKey, (response, error));
         return response;

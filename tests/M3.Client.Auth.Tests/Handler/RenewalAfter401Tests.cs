@@ -93,6 +93,34 @@ public sealed class RenewalAfter401Tests
     }
 
     [Test]
+    public async Task A_refusal_whose_renewal_is_cancelled_or_breaks_is_disposed([Values] bool synchronous, [Values] bool cancelled)
+    {
+        using var cancellation = new CancellationTokenSource();
+        var tokens = new Breaking(() =>
+        {
+            if (!cancelled)
+                return new NotSupportedException();
+            cancellation.Cancel();
+            return new OperationCanceledException(cancellation.Token);
+        });
+        var body = new DisposableContent();
+        using var scene = new Scene();
+        scene.Server.Answer = request =>
+        {
+            HttpResponseMessage refusal = FakeM3.Refuse(request, "Bearer");
+            refusal.Content = body;
+            return refusal;
+        };
+        using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+
+        await Assert.ThatAsync(async () => synchronous ? client.Send(request, cancellation.Token) : await client.SendAsync(request, cancellation.Token),
+            cancelled ? Throws.InstanceOf<OperationCanceledException>() : Throws.TypeOf<NotSupportedException>());
+
+        Assert.That(body.IsDisposed, Is.True);
+    }
+
+    [Test]
     public async Task A_response_that_becomes_an_error_is_disposed()
     {
         using var scene = new Scene();
@@ -235,6 +263,14 @@ public sealed class RenewalAfter401Tests
             Rejected.Add(context.Rejected);
             return new(token);
         }
+    }
+
+    /// <summary>A provider of the user's whose renewal throws what it likes.</summary>
+    private sealed class Breaking(Func<Exception> failure) : IM3TokenProvider
+    {
+        public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default) => new(new M3AccessToken("made.up.token"));
+
+        public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => throw failure();
     }
 
     private sealed class DisposableContent() : ByteArrayContent([])

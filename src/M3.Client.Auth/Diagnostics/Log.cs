@@ -13,8 +13,8 @@ internal sealed partial class Log
 
     public Log(M3AuthOptions options, ILoggerFactory? loggerFactory)
     {
-        _logger = loggerFactory?.CreateLogger("M3.Client.Auth")
-            ?? (options.Debug ? new StandardErrorLogger(options.TimeProvider) : NullLogger.Instance);
+        _logger = loggerFactory is not null ? new UnfailingLogger(loggerFactory.CreateLogger("M3.Client.Auth"))
+            : (options.Debug ? new StandardErrorLogger(options.TimeProvider) : NullLogger.Instance);
         Debug = options.Debug && _logger.IsEnabled(LogLevel.Information);
     }
 

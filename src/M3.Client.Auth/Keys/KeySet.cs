@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace M3.Client.Auth;
 
 /// <summary>
-/// An immutable snapshot of the issuer's usable keys, imported and indexed once. Swapped whole and never disposed: a call may
+/// An immutable snapshot of the issuer's usable keys, indexed once. Swapped whole and never disposed: a call may
 /// still hold an old one.
 /// </summary>
 internal sealed class KeySet

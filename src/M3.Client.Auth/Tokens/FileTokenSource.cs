@@ -43,8 +43,8 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
             log.TokenFileIsOpen(path);
         _modeChecked = true;
 
-        // Once a second, and mostly a kilobyte: no more memory than that needs, and an end to a file that is no token's.
-        using var reader = new StreamReader(file, Encoding.UTF8);
+        // In one piece, if it is as short as tokens are: whoever writes it in place must not be met halfway. And with an end, if it is no token's.
+        using var reader = new StreamReader(file, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, bufferSize: 16 * 1024);
         var text = new StringBuilder();
         char[] piece = new char[4096];
         int read;

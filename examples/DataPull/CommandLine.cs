@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using LocalM3;
 
 namespace DataPull;
 
@@ -73,8 +74,7 @@ internal sealed partial record CommandLine
                     parsed = parsed with { Page = (int)Number(name, value, 50) };
                     break;
                 default:
-                    // It may be a token that somebody pasted.
-                    throw new FormatException(name.StartsWith("--", StringComparison.Ordinal) && name.Length < 20 ? $"Unknown option '{name}'." : "An argument that is no option.");
+                    throw new FormatException(Echo.Unknown(name));
             }
         }
 
@@ -85,12 +85,12 @@ internal sealed partial record CommandLine
     }
 
     private static string Matching(Regex names, string option, string? value, string what) =>
-        value is not null && names.IsMatch(value) ? value : throw new FormatException($"{option} takes {what}, not '{value}'.");
+        value is not null && names.IsMatch(value) ? value : throw new FormatException($"{option} takes {what}, not {Echo.Quote(value)}.");
 
     private static long Number(string option, string? text, long max) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number >= 1 && number <= max
             ? number
-            : throw new FormatException($"{option} takes a whole number {(max == long.MaxValue ? "from 1" : $"from 1 to {max}")}, not '{text}'.");
+            : throw new FormatException($"{option} takes a whole number {(max == long.MaxValue ? "from 1" : $"from 1 to {max}")}, not {Echo.Quote(text)}.");
 
     [GeneratedRegex(@"^[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}\z")]
     private static partial Regex TableName();

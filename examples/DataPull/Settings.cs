@@ -18,7 +18,7 @@ internal static class Settings
             return (null, new M3AuthOptions());
         return Uri.TryCreate(url, UriKind.Absolute, out Uri? m3) && m3.Scheme is "http" or "https"
             ? (m3, M3AuthOptions.FromEnvironment())
-            : throw new UsageException($"M3_URL must be an absolute http or https URL, but is '{url}'.");
+            : throw new UsageException($"M3_URL must be an absolute http or https URL, but is {Echo.Quote(url)}.");
     }
 
     /// <summary>The stand-in's; nothing in the environment has a say in them.</summary>

@@ -40,7 +40,7 @@ if (string.IsNullOrWhiteSpace(builder.Configuration["M3_URL"]))
 await using LocalM3Server? disposed = local;
 if (!Uri.TryCreate(builder.Configuration["M3_URL"], UriKind.Absolute, out Uri? m3) || m3.Scheme is not ("http" or "https"))
 {
-    Console.Error.WriteLine($"M3_URL must be an absolute http or https URL, but is '{builder.Configuration["M3_URL"]}'.");
+    Console.Error.WriteLine($"M3_URL must be an absolute http or https URL, but is {Echo.Quote(builder.Configuration["M3_URL"])}.");
     return 1;
 }
 

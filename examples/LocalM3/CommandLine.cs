@@ -38,11 +38,10 @@ internal static class CommandLine
                 case "--algorithm":
                     options.Algorithm = SigningKeys.Algorithms.Contains(value)
                         ? value!
-                        : throw new FormatException($"--algorithm takes RS256 or ES256, not '{value}'.");
+                        : throw new FormatException($"--algorithm takes RS256 or ES256, not {Echo.Quote(value)}.");
                     break;
                 default:
-                    // It may be a token that somebody pasted.
-                    throw new FormatException(name.StartsWith("--", StringComparison.Ordinal) && name.Length < 20 ? $"Unknown option '{name}'." : "An argument that is no option.");
+                    throw new FormatException(Echo.Unknown(name));
             }
         }
 
@@ -52,5 +51,5 @@ internal static class CommandLine
     private static int Number(string name, string? text, int min, int max) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= min && number <= max
             ? number
-            : throw new FormatException($"{name} takes a whole number from {min} to {max}, not '{text}'.");
+            : throw new FormatException($"{name} takes a whole number from {min} to {max}, not {Echo.Quote(text)}.");
 }

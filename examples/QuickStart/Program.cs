@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
+using System.Text;
+using LocalM3;
 using M3.Client.Auth;
 using Microsoft.Extensions.Options;
 using ModelContextProtocol;
@@ -33,9 +34,8 @@ if (args is ["--help"])
     return 0;
 }
 
-// What is no option may be a token that somebody pasted.
 if (args is [var unknown, ..])
-    return Fail(2, unknown.StartsWith("--", StringComparison.Ordinal) && unknown.Length < 20 ? $"Unknown option '{unknown}'. See --help." : "An argument that is no option. See --help.");
+    return Fail(2, $"{Echo.Unknown(unknown)} See --help.");
 
 Console.OutputEncoding = Encoding.UTF8;
 using var stop = new CancellationTokenSource();
@@ -53,7 +53,7 @@ try
     else if (Uri.TryCreate(url, UriKind.Absolute, out Uri? m3) && m3.Scheme is "http" or "https")
         await Tour.OfAsync(m3, stop.Token);
     else
-        return Fail(1, $"M3_URL must be an absolute http or https URL, but is '{url}'.");
+        return Fail(1, $"M3_URL must be an absolute http or https URL, but is {Echo.Quote(url)}.");
     return 0;
 }
 catch (Exception) when (stop.IsCancellationRequested)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using LocalM3;
 using Microsoft.Extensions.Options;
 using ModelContextProtocol;
 using WrappedClient;
@@ -25,9 +26,8 @@ if (args is ["--help"])
     return 0;
 }
 
-// What is no option may be a token that somebody pasted.
 if (args is [var unknown, ..])
-    return Fail(2, unknown.StartsWith("--", StringComparison.Ordinal) && unknown.Length < 20 ? $"Unknown option '{unknown}'. See --help." : "An argument that is no option. See --help.");
+    return Fail(2, $"{Echo.Unknown(unknown)} See --help.");
 
 Console.OutputEncoding = Encoding.UTF8;
 using var stop = new CancellationTokenSource();
@@ -47,7 +47,7 @@ try
     }
 
     if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? m3) || m3.Scheme is not ("http" or "https"))
-        return Fail(2, $"M3_URL must be an absolute http or https URL, but is '{url}'.");
+        return Fail(2, $"M3_URL must be an absolute http or https URL, but is {Echo.Quote(url)}.");
     await using var client = await WrappedClient.After.M3Client.ConnectAsync(m3, stop.Token);
     foreach (IcuStay stay in await client.GetIcuStaysAsync(3, stop.Token))
         Console.WriteLine(stay);

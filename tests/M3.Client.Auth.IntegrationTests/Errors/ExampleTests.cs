@@ -142,6 +142,30 @@ public sealed class ExampleTests
         Assert.That(m3.Received, Is.Empty);
     }
 
+    [TestCase("QuickStart")]
+    [TestCase("WrappedClient")]
+    [TestCase("HttpClientFactory")]
+    [TestCase("DataPull")]
+    public async Task A_token_that_was_set_as_the_address_is_not_said_back(string example)
+    {
+        ExampleResult result = await Example.RunAsync(example, [new("M3_URL", "eyJhbGciOi.pasted.into-the-wrong-place")]);
+
+        Assert.That(result.ExitCode, Is.InRange(1, 2));
+        Assert.That(result.All, Does.Contain("M3_URL must be an absolute http or https URL, but is 38 characters (not shown: they may be a token).").And.Not.Contain("pasted"));
+    }
+
+    [TestCase("DataPull", "--rows")]
+    [TestCase("DataPull", "--table")]
+    [TestCase("LocalM3", "--port")]
+    [TestCase("LocalM3", "--algorithm")]
+    public async Task A_token_that_was_given_to_an_option_is_not_said_back(string example, string option)
+    {
+        ExampleResult result = await Example.RunAsync(example, [], option, "eyJhbGciOi.pasted.into-the-wrong-place");
+
+        Assert.That(result.ExitCode, Is.EqualTo(2));
+        Assert.That(result.All, Does.Contain($"{option} takes ").And.Contain("not 38 characters (not shown: they may be a token).").And.Not.Contain("pasted"));
+    }
+
     [Test]
     public async Task HttpClientFactory_names_wrong_settings_when_it_starts()
     {

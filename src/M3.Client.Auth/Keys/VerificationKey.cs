@@ -4,7 +4,10 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace M3.Client.Auth;
 
-/// <summary>One public key, fit for exactly one algorithm (RFC 8725, section 3.1), and its verifier, which imports the numbers of an RSA key when it is first used.</summary>
+/// <summary>
+/// One public key, fit for exactly one algorithm (RFC 8725, section 3.1), and its verifier, which imports an RSA key's numbers when it
+/// is first used.
+/// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "A call may still hold it when its set is replaced; its handles go with it.")]
 internal sealed class VerificationKey
 {

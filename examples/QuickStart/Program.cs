@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using LocalM3;
 using M3.Client.Auth;
 using Microsoft.Extensions.Options;

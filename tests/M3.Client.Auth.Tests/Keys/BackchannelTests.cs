@@ -150,11 +150,7 @@ public sealed class BackchannelTests
     public async Task An_answer_that_comes_when_nobody_waits_any_more_is_disposed()
     {
         using var line = new LateLine();
-        using var backchannel = new Backchannel(line, TimeProvider.System);
-        using var cancellation = new CancellationTokenSource();
-        Task call = backchannel.GetAsync(Jwks, cancellation.Token);
-        await cancellation.CancelAsync();
-        await Assert.ThatAsync(() => call, Throws.InstanceOf<OperationCanceledException>());
+        await line.CallAndCancelAsync();
         using var body = new EndlessStream();
 
         line.Answer.SetResult(Ok(new StreamContent(body)));
@@ -189,11 +185,7 @@ public sealed class BackchannelTests
     private static async Task FailLateAsync(string message)
     {
         using var line = new LateLine();
-        using var backchannel = new Backchannel(line, TimeProvider.System);
-        using var cancellation = new CancellationTokenSource();
-        Task call = backchannel.GetAsync(Jwks, cancellation.Token);
-        await cancellation.CancelAsync();
-        await Assert.ThatAsync(() => call, Throws.InstanceOf<OperationCanceledException>());
+        await line.CallAndCancelAsync();
         line.Answer.SetException(new HttpRequestException(message));
     }
 
@@ -377,6 +369,15 @@ public sealed class BackchannelTests
     private sealed class LateLine : HttpMessageHandler
     {
         public TaskCompletionSource<HttpResponseMessage> Answer { get; } = new();
+
+        public async Task CallAndCancelAsync()
+        {
+            using var backchannel = new Backchannel(this, TimeProvider.System);
+            using var cancellation = new CancellationTokenSource();
+            Task call = backchannel.GetAsync(Jwks, cancellation.Token);
+            await cancellation.CancelAsync();
+            await Assert.ThatAsync(() => call, Throws.InstanceOf<OperationCanceledException>());
+        }
 
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => Answer.Task;
     }

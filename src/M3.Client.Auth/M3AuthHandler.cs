@@ -212,8 +212,7 @@ public sealed class M3AuthHandler : DelegatingHandler
     private M3AccessToken? TryPrepare(HttpRequestMessage request)
     {
         _registration.Origins.Check(request.RequestUri);
-        long now = _registration.Now;
-        if (_registration.OwnTokens?.TryGetCached(now) is not { } token)
+        if (_registration.OwnTokens?.TryGetCached() is not { } token)
             return null;
 
         RequestBudget budget = _registration.Budget;
@@ -221,7 +220,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         {
             if (budget.MayWait)
                 return null;
-            budget.Take(token.Subject, now);
+            budget.Take(token.Subject, _registration.Now);
         }
 
         Attach(request, token);

@@ -32,7 +32,7 @@ public abstract class M3AuthException : Exception
     public string Remedy { get; }
 
     /// <summary>Whether the same call can succeed later without anybody changing anything.</summary>
-    public bool IsTransient { get; }
+    public bool IsTransient { get; internal init; }
 
     /// <summary>The status of M3's answer, or null when the failure was found before anything was sent.</summary>
     public HttpStatusCode? StatusCode { get; internal init; }

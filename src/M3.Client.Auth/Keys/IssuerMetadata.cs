@@ -5,52 +5,69 @@ namespace M3.Client.Auth;
 
 /// <summary>
 /// Where the issuer's JWKS and token endpoint are: as configured; else as the issuer's metadata says (OpenID Connect Discovery 1.0,
-/// then RFC 8414); else, for keys, <c>{issuer}/.well-known/jwks.json</c>. Read anew for every fetch, which is once an hour: an
-/// issuer may move its keys at any time.
+/// then RFC 8414); else, for keys, <c>{issuer}/.well-known/jwks.json</c>. Kept for as long as keys are, for token requests; a fetch of
+/// keys reads them anew, which is once an hour: an issuer may move its keys at any time.
 /// </summary>
 internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchannel)
 {
+    private readonly Clock _clock = new(options.TimeProvider);
+
+    // By address. A fetch of keys and a token request may both be at it: each document is swapped whole.
+    private readonly Document?[] _documents = new Document?[2];
     private Uri? _lastKnownJwks;
 
+    /// <param name="isFirst">Whether no keys were fetched before, so that what a token request has just read is as good as new.</param>
+    /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public Task<Uri> FindJwksAsync(CancellationToken cancellationToken) => options.JwksUrl is { } configured
-        ? Task.FromResult(configured)
-        : FindAsync(ReadJwksUri, whenDown: _lastKnownJwks, otherwise: () => _lastKnownJwks ??= new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json"), cancellationToken)!;
+    public async ValueTask<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken) => options.JwksUrl
+        ?? await FindAsync(ReadJwksUri, mayBeKept: isFirst, cancellationToken).ConfigureAwait(false)
+        ?? (_lastKnownJwks ??= new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json"));
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async Task<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken) =>
-        await FindAsync(ReadTokenEndpoint, whenDown: null, otherwise: () => null, cancellationToken).ConfigureAwait(false)
+    public async ValueTask<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken) =>
+        await FindAsync(ReadTokenEndpoint, mayBeKept: true, cancellationToken).ConfigureAwait(false)
         ?? throw new BackchannelException($"the issuer {Printable.Quote(options.IssuerUrl)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}");
 
-    // The metadata may be down, and what it names not: then what was known before serves. An answer that must be refused is no such case.
-    private async Task<T?> FindAsync<T>(Func<JsonElement, T?> read, T? whenDown, Func<T?> otherwise, CancellationToken cancellationToken)
+    /// <summary>Has the metadata read anew next time: what they name did not answer as it should.</summary>
+    public void Forget() => Array.Clear(_documents);
+
+    private async ValueTask<T?> FindAsync<T>(Func<JsonElement, T?> read, bool mayBeKept, CancellationToken cancellationToken)
         where T : class
     {
-        foreach (Uri address in Addresses())
+        Uri[] addresses = Addresses();
+        for (int i = 0; i < addresses.Length; i++)
         {
-            byte[] document;
-            try
-            {
-                document = await backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false);
-            }
-            catch (BackchannelException e) when (e.IsNotThere)
-            {
-                continue;
-            }
-            catch (BackchannelException e) when (whenDown is not null && !e.IsRefusal)
-            {
-                return whenDown;
-            }
-
-            // What is no JSON object is no metadata: single-page applications answer 200 to any address.
-            if (StrictJson.TryParseObject(document) is not { } metadata)
-                continue;
-            CheckIssuer(metadata, address);
-            if (read(metadata) is { } found)
+            Document? document = Volatile.Read(ref _documents[i]);
+            if (document is null || !mayBeKept || document.Until.IsPast(_clock.Now))
+                Volatile.Write(ref _documents[i], document = await GetAsync(addresses[i], document, cancellationToken).ConfigureAwait(false));
+            if (document.Metadata is { } metadata && read(metadata) is { } found)
                 return found;
         }
 
-        return otherwise();
+        return null;
+    }
+
+    private async ValueTask<Document> GetAsync(Uri address, Document? known, CancellationToken cancellationToken)
+    {
+        JsonElement? metadata = null;
+        try
+        {
+            // What is no JSON object is no metadata: single-page applications answer 200 to any address.
+            metadata = StrictJson.TryParseObject(await backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
+        }
+        catch (BackchannelException e) when (e.IsNotThere)
+        {
+            // As good as an answer: nothing is there.
+        }
+        catch (BackchannelException) when (known is not null)
+        {
+            // The metadata may be down, and what they name not: then what was known before serves.
+            return known;
+        }
+
+        if (metadata is { } found)
+            CheckIssuer(found, address);
+        return new Document(metadata, Deadline.After(_clock.Now, options.JwksCacheTtl));
     }
 
     private Uri? ReadJwksUri(JsonElement metadata) =>
@@ -101,4 +118,6 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
             new Uri(root, "/.well-known/oauth-authorization-server" + root.AbsolutePath.TrimEnd('/')),
         ];
     }
+
+    private sealed record Document(JsonElement? Metadata, Deadline Until);
 }

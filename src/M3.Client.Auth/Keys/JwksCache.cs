@@ -5,7 +5,7 @@ namespace M3.Client.Auth;
 /// a failed fetch never replaces good keys. Three durations explain it:
 /// <list type="bullet">
 /// <item>the lifetime: fresh until then, refreshed in the background from 80 % of it on;</item>
-/// <item>the cool-down: an unknown kid makes the issuer be asked again at most once in 30 s, so that bad tokens cannot flood it;</item>
+/// <item>the cool-down (<see cref="RefetchAllowance"/>): unknown kids make the issuer be asked again twice at once, then once in 30 s;</item>
 /// <item>the outage: known keys serve up to 24 h past their lifetime while the issuer is down (M3 remains the gate).</item>
 /// </list>
 /// </summary>
@@ -14,26 +14,25 @@ internal sealed class JwksCache : IDisposable
     private const double RefreshFrom = 0.80;
     private const double RefreshJitter = 0.05;
 
-    private static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StaleLimit = TimeSpan.FromHours(24);
-    private static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
 
     private readonly M3AuthOptions _options;
     private readonly Backchannel _backchannel;
     private readonly IssuerMetadata _metadata;
     private readonly Log _log;
+    private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
 
     // Guards everything below it but _snapshot and _nextLook, which are read without.
     private readonly Lock _gate = new();
+    private readonly Backoff _backoff = new();
+    private readonly RefetchAllowance _allowance = new();
     private Task? _fetch;
-    private int _failures;
-    private Exception? _lastFailure;
-    private DateTimeOffset _nextAttempt = DateTimeOffset.MinValue;
-    private DateTimeOffset _lastLook = DateTimeOffset.MinValue;
+    private Moment _lastFetch;
+    private BackchannelException? _lastFailure;
     private Snapshot? _snapshot;
-    private long _nextLook = long.MaxValue;
+    private long _nextLookUtcTicks = long.MaxValue;
+    private long _nextLookMonotonic = long.MaxValue;
 
     public JwksCache(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, Log log)
     {
@@ -41,26 +40,28 @@ internal sealed class JwksCache : IDisposable
         _backchannel = backchannel;
         _metadata = metadata;
         _log = log;
+        _clock = new Clock(options.TimeProvider);
     }
 
     /// <summary>The keys in use, whatever their age; null before the first load, and always when no signature is checked.</summary>
     public KeySet? Current => Volatile.Read(ref _snapshot)?.Keys;
 
-    /// <summary>From when on (UTC ticks) <see cref="GetAsync"/> has something to do, so that nobody needs to ask before.</summary>
-    public long NextLook => Volatile.Read(ref _nextLook);
+    /// <summary>Where the keys in use came from; null: there are none.</summary>
+    public Uri? Address => Volatile.Read(ref _snapshot)?.Address;
+
+    /// <summary>From when on <see cref="GetAsync"/> has something to do, so that nobody needs to ask before.</summary>
+    public Deadline NextLook => new(Volatile.Read(ref _nextLookUtcTicks), Volatile.Read(ref _nextLookMonotonic));
 
     /// <summary>Whether a verdict on the current keys holds without another look: they are fresh, or the issuer is known to be down.</summary>
-    public bool ServesWithoutWait(DateTimeOffset now) => Volatile.Read(ref _snapshot) is { } known
-        && (now < known.FreshUntil || (Volatile.Read(ref _failures) > 0 && now < known.FreshUntil + StaleLimit));
-
-    private DateTimeOffset Now => _options.TimeProvider.GetUtcNow();
+    public bool ServesWithoutWait(Moment now) => Volatile.Read(ref _snapshot) is { } known
+        && (!known.FreshUntil.IsPast(now) || (Volatile.Read(ref _lastFailure) is not null && !known.UsableUntil.IsPast(now)));
 
     /// <summary>The keys, fetched first where needed.</summary>
     /// <exception cref="JwksUnavailableException">There are none.</exception>
     public ValueTask<KeySet> GetAsync(CancellationToken cancellationToken)
     {
         Snapshot? snapshot = Volatile.Read(ref _snapshot);
-        return snapshot is not null && Now < snapshot.RefreshAt
+        return snapshot is not null && !snapshot.RefreshAt.IsPast(_clock.Now)
             ? new(snapshot.Keys)
             : RefreshAsync(cancellationToken);
     }
@@ -69,14 +70,14 @@ internal sealed class JwksCache : IDisposable
     {
         lock (_gate)
         {
-            DateTimeOffset now = Now;
-            DateTimeOffset? usableUntil = _snapshot?.FreshUntil + StaleLimit;
+            Moment now = _clock.Now;
             JwksState state = _snapshot is null ? JwksState.Empty
-                : now < _snapshot.FreshUntil ? JwksState.Fresh
-                : now < usableUntil ? JwksState.Stale
+                : !_snapshot.FreshUntil.IsPast(now) ? JwksState.Fresh
+                : !_snapshot.UsableUntil.IsPast(now) ? JwksState.Stale
                 : JwksState.Expired;
-            return new JwksStatus(state, _snapshot?.FetchedAt, _snapshot?.FreshUntil, usableUntil,
-                IsCoolingDown(now) ? _lastLook + Cooldown : null,
+            TimeSpan cooldown = _allowance.Remaining(now);
+            return new JwksStatus(state, _snapshot?.FetchedAt.Utc, _snapshot?.FreshUntil.Utc, _snapshot?.UsableUntil.Utc,
+                cooldown > TimeSpan.Zero ? now.Utc + cooldown : null,
                 _snapshot?.Keys.Describe() ?? [], _snapshot?.Keys.PassedOver ?? [], _lastFailure?.Message);
         }
     }
@@ -95,14 +96,11 @@ internal sealed class JwksCache : IDisposable
             if (!ReferenceEquals(_snapshot!.Keys, seen))
                 return _snapshot.Keys;
 
-            DateTimeOffset now = Now;
-            if (_fetch is null && IsCoolingDown(now))
+            Moment now = _clock.Now;
+            if (_fetch is null && !_allowance.TryTake(now))
                 throw CoolingDown(misfit, now);
             if (_fetch is null)
-            {
-                _lastLook = now;
                 Start(now);
-            }
 
             fetch = _fetch!;
         }
@@ -112,8 +110,8 @@ internal sealed class JwksCache : IDisposable
         {
             if (!ReferenceEquals(_snapshot.Keys, seen))
                 return _snapshot.Keys;
-            if (_failures > 0)
-                throw Unavailable($"{misfit}, and the issuer could not be asked again: {_lastFailure!.Message}");
+            if (_lastFailure is { } failure)
+                throw Unavailable($"{misfit}, and the issuer could not be asked again: {failure.Message}", failure);
         }
 
         throw new InvalidTokenSignatureException(misfit + " (its keys were looked at just now)");
@@ -130,22 +128,20 @@ internal sealed class JwksCache : IDisposable
         Task fetch;
         lock (_gate)
         {
-            DateTimeOffset now = Now;
+            Moment now = _clock.Now;
             Snapshot? known = _snapshot;
-            if (known is not null && now < known.RefreshAt)
+            if (known is not null && !known.RefreshAt.IsPast(now))
                 return known.Keys;
 
-            bool isUsable = known is not null && now < known.FreshUntil + StaleLimit;
-            if (_fetch is null && now < _nextAttempt)
-                return isUsable ? known!.Keys : throw Unavailable($"{_lastFailure!.Message} (next attempt in {Duration.Describe(_nextAttempt - now)})");
-
-            if (_fetch is null)
+            if (_fetch is null && _lastFailure is { } failure && _backoff.Remaining(now) is { } wait && wait > TimeSpan.Zero)
             {
-                if (known is null)
-                    _lastLook = now;
-                Start(now);
+                return known is not null && !known.UsableUntil.IsPast(now)
+                    ? known.Keys
+                    : throw Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure);
             }
 
+            if (_fetch is null)
+                Start(now);
             // Nobody waits while there are keys that serve: fresh ones, or old ones in an outage that is known already.
             if (ServesWithoutWait(now))
                 return known!.Keys;
@@ -155,28 +151,31 @@ internal sealed class JwksCache : IDisposable
         await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_gate)
         {
-            return _snapshot is not null && Now < _snapshot.FreshUntil + StaleLimit
-                ? _snapshot.Keys
-                : throw Unavailable(_lastFailure!.Message);
+            // What came just now is fresh, whatever a clock that was set meanwhile says.
+            return _lastFailure is { } failure && (_snapshot is null || _snapshot.UsableUntil.IsPast(_clock.Now))
+                ? throw Unavailable(failure.Message, failure)
+                : _snapshot!.Keys;
         }
     }
 
     // Called under the gate.
-    private void Start(DateTimeOffset now)
+    private void Start(Moment now)
     {
-        Volatile.Write(ref _nextLook, (now + Backchannel.Timeout).UtcTicks);
+        _lastFetch = now;
+        PutOffLook(Deadline.After(now, Backchannel.Timeout));
         _fetch = Detached.Run(FetchAsync);
     }
 
     private async Task FetchAsync()
     {
         KeySet? keys = null;
-        Exception? failure = null;
+        Uri? address = null;
+        BackchannelException? failure = null;
         try
         {
             using var timeout = new CancellationTokenSource(Backchannel.Timeout, _options.TimeProvider);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _disposed.Token);
-            Uri address = await _metadata.FindJwksAsync(either.Token).ConfigureAwait(false);
+            address = await _metadata.FindJwksAsync(isFirst: _snapshot is null && _lastFailure is null, either.Token).ConfigureAwait(false);
             keys = Read(address, await _backchannel.GetAsync(address, either.Token).ConfigureAwait(false));
         }
         catch (OperationCanceledException)
@@ -189,15 +188,34 @@ internal sealed class JwksCache : IDisposable
         {
             failure = e as BackchannelException ?? new BackchannelException($"the issuer's keys could not be fetched ({e.GetType().Name})", e);
         }
+        finally
+        {
+            // Whatever else happens, those who wait get an answer.
+            Conclude(address, keys, failure);
+        }
+    }
 
+    private void Conclude(Uri? address, KeySet? keys, BackchannelException? failure)
+    {
+        Snapshot? before;
+        bool wasDown;
         lock (_gate)
         {
+            (before, wasDown) = (_snapshot, _lastFailure is not null);
             _fetch = null;
-            if (keys is not null)
-                Publish(keys);
+            if (failure is null)
+                Publish(address!, keys!);
             else
-                PutOff(failure!);
+                PutOff(failure);
         }
+
+        // Keys there were before, and their story goes on: told once for each change.
+        if (before is null || wasDown == failure is not null || _disposed.IsCancellationRequested)
+            return;
+        if (failure is null)
+            _log.KeysBack();
+        else
+            _log.KeysNotRefreshed(failure.Message, before.UsableUntil.Utc.ToString("u"));
     }
 
     private KeySet Read(Uri address, byte[] document)
@@ -215,54 +233,53 @@ internal sealed class JwksCache : IDisposable
     }
 
     // Called under the gate.
-    private void Publish(KeySet keys)
+    private void Publish(Uri address, KeySet keys)
     {
-        DateTimeOffset now = Now;
+        Moment now = _clock.Now;
         double refreshFrom = RefreshFrom + (RefreshJitter * ((Random.Shared.NextDouble() * 2) - 1));
         var snapshot = new Snapshot(
             // The same document again keeps the same object, and with it every verdict.
             _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys,
+            address,
             now,
-            now + (_options.JwksCacheTtl * refreshFrom),
-            now + _options.JwksCacheTtl);
-        if (_failures > 0 && _snapshot is not null)
-            _log.KeysBack();
+            Deadline.After(now, _options.JwksCacheTtl * refreshFrom),
+            Deadline.After(now, _options.JwksCacheTtl),
+            Deadline.After(now, _options.JwksCacheTtl + StaleLimit));
 
-        _failures = 0;
-        _lastFailure = null;
-        _nextAttempt = DateTimeOffset.MinValue;
+        _backoff.Reset();
+        Volatile.Write(ref _lastFailure, null);
         Volatile.Write(ref _snapshot, snapshot);
-        Volatile.Write(ref _nextLook, snapshot.RefreshAt.UtcTicks);
+        PutOffLook(snapshot.RefreshAt);
     }
 
     // Called under the gate.
-    private void PutOff(Exception failure)
+    private void PutOff(BackchannelException failure)
     {
-        double seconds = Math.Min(FirstBackoff.TotalSeconds * Math.Pow(2, Math.Min(_failures, 10)), LongestBackoff.TotalSeconds / 1.2);
-        DateTimeOffset now = Now;
-        _nextAttempt = now + TimeSpan.FromSeconds(seconds * (1 + (Random.Shared.NextDouble() * 0.2)));
-        _lastFailure = failure;
-        if (_failures++ == 0 && _snapshot is not null && !_disposed.IsCancellationRequested)
-            _log.KeysNotRefreshed(failure.Message, (_snapshot.FreshUntil + StaleLimit).ToString("u"));
-
+        Moment now = _clock.Now;
+        _backoff.Extend(now);
+        Volatile.Write(ref _lastFailure, failure);
         // Keys that are fresh still, after a refetch in vain, are nobody's business before their time.
-        bool isFresh = _snapshot is not null && now < _snapshot.RefreshAt;
-        Volatile.Write(ref _nextLook, (isFresh ? _snapshot!.RefreshAt : _nextAttempt).UtcTicks);
+        PutOffLook(_snapshot is not null && !_snapshot.RefreshAt.IsPast(now) ? _snapshot.RefreshAt : Deadline.Pause(now, _backoff.Remaining(now)));
     }
 
-    // Called under the gate. A clock that was set back is no reason to wait longer.
-    private bool IsCoolingDown(DateTimeOffset now) => now >= _lastLook && now - _lastLook < Cooldown;
+    private void PutOffLook(Deadline until)
+    {
+        Volatile.Write(ref _nextLookUtcTicks, until.UtcTicks);
+        Volatile.Write(ref _nextLookMonotonic, until.Monotonic);
+    }
 
     // Called under the gate.
-    private M3AuthException CoolingDown(string misfit, DateTimeOffset now)
+    private M3AuthException CoolingDown(string misfit, Moment now)
     {
-        string ago = $"its keys were looked at {Duration.Describe(now - _lastLook)} ago, and are again at most every {Duration.Describe(Cooldown)}";
-        return _failures == 0
-            ? new InvalidTokenSignatureException($"{misfit} ({ago})")
-            : Unavailable($"{misfit}, and the issuer could not be asked again: {_lastFailure!.Message} ({ago})");
+        string ago = $"its keys were looked at {Duration.Describe(new TimeSpan(now.Monotonic - _lastFetch.Monotonic))} ago, "
+            + $"and are again in {Duration.Describe(_allowance.Remaining(now))}";
+        return _lastFailure is { } failure
+            ? Unavailable($"{misfit}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
+            : new InvalidTokenSignatureException($"{misfit} ({ago})") { IsTransient = true };
     }
 
-    private JwksUnavailableException Unavailable(string detail) => new(detail, _lastFailure);
+    // What the issuer says of itself, unlike that it cannot be reached, does not pass by waiting.
+    private static JwksUnavailableException Unavailable(string detail, BackchannelException failure) => new(detail, failure) { IsTransient = !failure.IsRefusal };
 
-    private sealed record Snapshot(KeySet Keys, DateTimeOffset FetchedAt, DateTimeOffset RefreshAt, DateTimeOffset FreshUntil);
+    private sealed record Snapshot(KeySet Keys, Uri Address, Moment FetchedAt, Deadline RefreshAt, Deadline FreshUntil, Deadline UsableUntil);
 }

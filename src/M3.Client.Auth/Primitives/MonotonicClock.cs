@@ -7,11 +7,13 @@ namespace M3.Client.Auth;
 internal sealed class MonotonicClock(TimeProvider timeProvider)
 {
     private readonly bool _isSystem = timeProvider == TimeProvider.System;
-    private readonly long _start = timeProvider.GetTimestamp();
+    private readonly bool _countsTicks = timeProvider.TimestampFrequency == TimeSpan.TicksPerSecond;
 
     /// <summary>How far behind the true time <see cref="Now"/> may be: the system's tick count moves in steps (Windows: 15.6 ms).</summary>
     public TimeSpan Resolution => _isSystem ? TimeSpan.FromMilliseconds(16) : TimeSpan.Zero;
 
     /// <summary>In ticks of a <see cref="TimeSpan"/>. The system's tick count costs a quarter of a timestamp.</summary>
-    public long Now => _isSystem ? Environment.TickCount64 * TimeSpan.TicksPerMillisecond : timeProvider.GetElapsedTime(_start).Ticks;
+    public long Now => _isSystem ? Environment.TickCount64 * TimeSpan.TicksPerMillisecond
+        : _countsTicks ? timeProvider.GetTimestamp()
+        : timeProvider.GetElapsedTime(0).Ticks;
 }

@@ -23,15 +23,19 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     private readonly JwksCache _jwks;
     private readonly TokenValidator _validator;
     private readonly Log _log;
+    private readonly Clock _clock;
+    private readonly FailedSources _failed;
     private readonly CancellationTokenSource _disposed = new();
 
     private readonly Lock _gate = new();
     private Look? _look;
     private CachedToken? _current;
 
-    // An unpolled source that failed is not asked again at once, however many calls come.
-    private ExceptionDispatchInfo? _sourceFailure;
-    private DateTimeOffset _askAgainAt = DateTimeOffset.MinValue;
+    // The last token that broke a rule which only another token, or other keys, can mend: it is not judged again.
+    private Refusal? _refusal;
+
+    // A 401 that a newer token does not cure must not make every call ask for one more.
+    private readonly Backoff _rejections = new();
 
     // Told once, until it succeeds again.
     private bool _isNotRenewed;
@@ -45,6 +49,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         _options = SettingsValidator.CopyForProvider(options);
         _log = new Log(_options, loggerFactory);
+        _clock = new Clock(_options.TimeProvider);
+        _failed = new FailedSources(_clock);
         _source = _options.TokenSource ?? TokenSources.Default(_options);
         _pollInterval = _source.PollInterval;
         _backchannel = new Backchannel(_options.BackchannelHttpHandler, _options.TimeProvider);
@@ -59,7 +65,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled<M3AccessToken>(cancellationToken);
-        return TryGetCached(_options.TimeProvider.GetUtcNow().UtcTicks) is { } token ? new(token) : LookAsync(cancellationToken);
+        return TryGetCached() is { } token ? new(token) : LookAsync(cancellationToken);
     }
 
     /// <inheritdoc />
@@ -75,15 +81,15 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             bool isMine = false;
             lock (_gate)
             {
-                DateTimeOffset now = Now;
+                Moment now = _clock.Now;
                 if (_current is { } current && current.Token.Value != rejected.Value && Serves(current, now))
                     return current.Token;
 
                 if (_look is null)
                 {
-                    if (_current is { IsPolled: false } && now < _askAgainAt)
+                    if (_current is { IsPolled: false } && _rejections.Remaining(now) > TimeSpan.Zero)
                         return rejected;
-                    _askAgainAt = now + LeastBetweenAsks;
+                    _rejections.Extend(now);
                     _look = NewLook(now, rejected);
                     isMine = true;
                 }
@@ -93,23 +99,28 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
             if (isMine)
                 _ = RunAsync(look);
-            M3AccessToken found = await look.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+            CachedToken found = await look.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
             // A look that was under way already may have read the source before M3 refused its token.
-            if (isMine || found.Value != rejected.Value)
-                return found;
+            if ((isMine || found.Token.Value != rejected.Value) && !found.HasExpired(_clock.Now))
+                return found.Token;
         }
     }
+
+    /// <inheritdoc cref="GetEnvironmentAsync(string, CancellationToken)" />
+    public ValueTask<IDictionary<string, string?>> GetEnvironmentAsync(CancellationToken cancellationToken = default) =>
+        GetEnvironmentAsync(M3AuthOptions.DefaultPrefix, cancellationToken);
 
     /// <summary>
     /// The environment for a child process that is an M3 server, such as MCP's <c>StdioClientTransportOptions.EnvironmentVariables</c>: the
     /// token, validated first, and the settings it was validated by, under M3's own names. It holds a secret.
     /// </summary>
+    /// <param name="prefix">What the names begin with: <c>M3_OAUTH2_</c>, or <c>M4_OAUTH2_</c> for M3's successor.</param>
     /// <param name="cancellationToken">Ends this caller's wait only.</param>
     /// <exception cref="M3AuthException">There is no valid token; its type says why.</exception>
-    public async ValueTask<IDictionary<string, string?>> GetEnvironmentAsync(CancellationToken cancellationToken = default)
+    public async ValueTask<IDictionary<string, string?>> GetEnvironmentAsync(string prefix, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(prefix);
         M3AccessToken token = await GetTokenAsync(cancellationToken).ConfigureAwait(false);
-        const string prefix = M3AuthOptions.DefaultPrefix;
         var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             [prefix + "ENABLED"] = "true",
@@ -118,8 +129,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             [prefix + "REQUIRED_SCOPES"] = string.Join(',', _options.RequiredScopes),
             [prefix + "TOKEN"] = token.Value,
         };
-        if (_options.JwksUrl is { } jwks)
-            environment[prefix + "JWKS_URL"] = jwks.OriginalString;
+        // M3 itself looks for keys at the root of the issuer's host only, which is the wrong place for an issuer with a path.
+        if ((_options.JwksUrl?.OriginalString ?? _jwks.Address?.AbsoluteUri) is { } jwks)
+            environment[prefix + "JWKS_URL"] = jwks;
         return environment;
     }
 
@@ -139,16 +151,12 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     }
 
     /// <summary>The hot path: the cached token while nothing is due, else null.</summary>
-    /// <param name="now">UTC ticks.</param>
-    internal M3AccessToken? TryGetCached(long now)
+    internal M3AccessToken? TryGetCached()
     {
         CachedToken? current = Volatile.Read(ref _current);
-        return current is not null && now < current.NextLook && ReferenceEquals(current.Keys, _jwks.Current) ? current.Token : null;
+        return current is not null && !current.NextLook.IsPast(_clock.Now) && ReferenceEquals(current.Keys, _jwks.Current) ? current.Token : null;
     }
 
-    private DateTimeOffset Now => _options.TimeProvider.GetUtcNow();
-
-    // No state machine of its own: everybody who waits shares the look's task.
     private ValueTask<M3AccessToken> LookAsync(CancellationToken cancellationToken)
     {
         CachedToken? serving;
@@ -159,15 +167,13 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             ThrowIfUnusable();
             lock (_gate)
             {
-                DateTimeOffset now = Now;
-                if (TryGetCached(now.UtcTicks) is { } token)
+                if (TryGetCached() is { } token)
                     return new(token);
 
+                Moment now = _clock.Now;
                 serving = _current is { } current && Serves(current, now) ? current : null;
                 if (_look is null)
                 {
-                    if (serving is null && now < _askAgainAt)
-                        _sourceFailure?.Throw();
                     _look = NewLook(now, rejected: null);
                     isMine = true;
                 }
@@ -183,24 +189,32 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (isMine)
             _ = RunAsync(look);
         // While the current token serves, nobody waits for the next; but what a polled source says at once counts at once.
-        return serving is not null && !look.Task.IsCompleted ? new(serving.Token) : new(look.Task.WaitAsync(cancellationToken));
+        return serving is not null && !look.Task.IsCompleted ? HandOut(serving, cancellationToken) : HandOutAsync(look, cancellationToken);
     }
 
-    private bool Serves(CachedToken token, DateTimeOffset now) =>
-        now < token.ExpiresAt && ReferenceEquals(token.Keys, _jwks.Current) && (token.Keys is null || _jwks.ServesWithoutWait(now));
+    private async ValueTask<M3AccessToken> HandOutAsync(Look look, CancellationToken cancellationToken)
+    {
+        CachedToken found = await look.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await HandOut(found, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Whoever waited may have waited past the expiry, be it for a thread: that is judged now, and nothing is awaited behind it.
+    private ValueTask<M3AccessToken> HandOut(CachedToken found, CancellationToken cancellationToken) =>
+        found.HasExpired(_clock.Now) ? GetTokenAsync(cancellationToken) : new(found.Token);
+
+    private bool Serves(CachedToken token, Moment now) =>
+        !token.HasExpired(now) && ReferenceEquals(token.Keys, _jwks.Current) && (token.Keys is null || _jwks.ServesWithoutWait(now));
 
     // Called under the gate.
-    private Look NewLook(DateTimeOffset now, M3AccessToken? rejected)
+    private Look NewLook(Moment now, M3AccessToken? rejected)
     {
-        bool serves = _current is not null && Serves(_current, now);
-        if (serves)
-            _current!.PutOffLook(now + LeastBetweenAsks);
-        return new Look(_current, serves, rejected);
+        if (_current is not null && Serves(_current, now))
+            _current.PutOffLook(Deadline.Pause(now, LeastBetweenAsks));
+        return new Look(_current, rejected);
     }
 
     private async Task RunAsync(Look look)
     {
-        (CachedToken? current, bool serves, M3AccessToken? rejected) = (look.Current, look.CurrentServes, look.Rejected);
         CachedToken? found = null;
         Exception? failure = null;
         Task<CachedToken>? finding = null;
@@ -220,61 +234,71 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         {
             failure = e;
         }
+        finally
+        {
+            // Whatever else happens, those who wait get an answer.
+            Conclude(look, found, failure);
+        }
+    }
 
+    private void Conclude(Look look, CachedToken? found, Exception? failure)
+    {
+        string? notRenewed = null;
         lock (_gate)
         {
             _look = null;
-            DateTimeOffset now = Now;
+            Moment now = _clock.Now;
+            bool isUsable = look.Rejected is null && look.Current is { } known && Serves(known, now);
+            if (failure is not null && look.Answering is { } answering)
+                _failed.Remember(answering, failure, isUrgent: !isUsable);
+
             if (_disposed.IsCancellationRequested)
             {
                 failure = new ObjectDisposedException(nameof(M3TokenProvider));
             }
             else if (failure is null)
             {
-                _sourceFailure = null;
+                if (look.Answering is { } source)
+                    _failed.Forget(source);
                 _isNotRenewed = false;
                 Volatile.Write(ref _current, found);
             }
-            else if (serves && rejected is null && !look.IsNews(failure) && now < current!.ExpiresAt)
+            else if (look.IsNews(failure))
+            {
+                Volatile.Write(ref _current, null);
+            }
+            else if (isUsable)
             {
                 // The next one may be had in time: try again soon, and let the current one serve.
-                if (!_isNotRenewed)
-                    _log.NotRenewed(failure.Message, current.ExpiresAt);
+                CachedToken current = look.Current!;
+                current.PutOffLook(Deadline.Pause(now, look.IsPolled ? LeastBetweenAsks
+                    : Min(LongestBetweenTries, Max(LeastBetweenAsks, (current.ExpiresAt - now.Utc) / 10))));
+                notRenewed = _isNotRenewed ? null : failure.Message;
                 _isNotRenewed = true;
-                current.PutOffLook(now + (look.IsPolled ? LeastBetweenAsks : Min(LongestBetweenTries, Max(LeastBetweenAsks, (current.ExpiresAt - now) / 10))));
                 (found, failure) = (current, null);
-            }
-            else
-            {
-                // Asked too often, an unpolled source would answer the same, or break down: the failure stands for a moment.
-                bool mayRecur = failure is TokenRequestFailedException || (failure is TokenExpiredException && !look.IsPolled);
-                _sourceFailure = mayRecur ? ExceptionDispatchInfo.Capture(failure) : null;
-                if (mayRecur)
-                    _askAgainAt = now + LeastBetweenAsks;
-                if (look.IsNews(failure))
-                    Volatile.Write(ref _current, null);
             }
         }
 
-        look.Finish(found?.Token, failure);
+        look.Finish(found, failure);
+        if (notRenewed is not null)
+            _log.NotRenewed(notRenewed, found!.ExpiresAt);
     }
 
     private async ValueTask<CachedToken> FindAsync(Look look, CancellationToken cancellationToken)
     {
         CachedToken? current = look.Current;
-        DateTimeOffset now = Now;
-        if (current?.Keys is not null && now.UtcTicks >= _jwks.NextLook)
+        if (current?.Keys is not null && _jwks.NextLook.IsPast(_clock.Now))
             await _jwks.GetAsync(cancellationToken).ConfigureAwait(false);
 
         // New keys alone are no reason to ask for a new token: the one at hand is checked against them first.
-        if (current is not null && !Serves(current, now) && now < current.RenewAt)
+        if (current is not null && !Serves(current, _clock.Now) && !current.RenewAt.IsPast(_clock.Now))
             current = await TryValidateAgainAsync(current, cancellationToken).ConfigureAwait(false);
 
-        bool isHeld = current is not null && now < current.RenewAt && look.Rejected is null;
+        bool isHeld = current is not null && !current.RenewAt.IsPast(_clock.Now) && look.Rejected is null;
         if (isHeld && _pollInterval is null)
             return Cache(current!);
 
-        var context = new TokenSourceContext(_options, _backchannel, _metadata, _log, look.Rejected, isHeld ? (current!.Raw, current.Source) : null);
+        var context = new TokenSourceContext(_options, _backchannel, _metadata, _failed, _log, look.Rejected, isHeld ? (current!.Raw, current.Source) : null);
         string? raw;
         ITokenSource answering;
         try
@@ -283,21 +307,19 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         }
         finally
         {
-            answering = context.Answering ?? _source;
-            look.IsPolled = answering.PollInterval is not null;
+            look.Answering = answering = context.Answering ?? _source;
         }
 
-        if (current is not null && raw == current.Raw && Serves(current, now))
+        if (current is not null && raw == current.Raw && Serves(current, _clock.Now))
             return Cache(current);
 
         try
         {
             if (string.IsNullOrWhiteSpace(raw))
                 throw new MissingTokenException($"looked in {TokenSourceReading.NameOf(answering)}");
-            ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(raw), cancellationToken).ConfigureAwait(false);
+            ValidatedToken validated = await ValidateAsync(raw, cancellationToken).ConfigureAwait(false);
             _log.TokenAccepted(validated.Token, answering, _options);
-            DateTimeOffset expires = _options.ValidateLifetime ? validated.Token.ExpiresAt : DateTimeOffset.MaxValue;
-            return Cache(new CachedToken(raw, validated, expires, RenewalOf(expires, look.IsPolled), answering));
+            return Cache(new CachedToken(raw, validated, _options.ValidateLifetime, RenewalOf(validated.Token, answering), answering));
         }
         catch (M3AuthException e)
         {
@@ -306,12 +328,28 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         }
     }
 
+    private async ValueTask<ValidatedToken> ValidateAsync(string raw, CancellationToken cancellationToken)
+    {
+        if (_refusal is { } refusal && refusal.Raw == raw && ReferenceEquals(refusal.Keys, _jwks.Current))
+            refusal.Error.Throw();
+
+        try
+        {
+            return await _validator.ValidateAsync(BearerToken.Parse(raw), cancellationToken).ConfigureAwait(false);
+        }
+        catch (M3AuthException e) when (e is InvalidTokenFormatException or InvalidIssuerException or InvalidAudienceException or MissingScopesException)
+        {
+            _refusal = new Refusal(raw, _jwks.Current, ExceptionDispatchInfo.Capture(e));
+            throw;
+        }
+    }
+
     private async ValueTask<CachedToken?> TryValidateAgainAsync(CachedToken token, CancellationToken cancellationToken)
     {
         try
         {
-            ValidatedToken validated = await _validator.ValidateAsync(BearerToken.Parse(token.Raw), cancellationToken).ConfigureAwait(false);
-            return new CachedToken(token.Raw, validated, token.ExpiresAt, token.RenewAt, token.Source);
+            ValidatedToken validated = await ValidateAsync(token.Raw, cancellationToken).ConfigureAwait(false);
+            return new CachedToken(token.Raw, validated, _options.ValidateLifetime, token.RenewAt, token.Source);
         }
         catch (M3AuthException e) when (e is not JwksUnavailableException)
         {
@@ -323,23 +361,25 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     // Sets when the next look is due, once everything else is known.
     private CachedToken Cache(CachedToken token)
     {
-        DateTimeOffset now = Now;
+        Moment now = _clock.Now;
         // Due for renewal already: the source has nothing newer yet, and is asked again soon.
-        DateTimeOffset due = now < token.RenewAt ? token.RenewAt : now + LeastBetweenAsks;
+        Deadline due = token.RenewAt.IsPast(now) ? Deadline.Pause(now, LeastBetweenAsks) : token.RenewAt;
         if (_pollInterval is { } interval)
-            due = Min(due, now + interval);
-        token.PutOffLook(due, token.Keys is null ? long.MaxValue : _jwks.NextLook);
+            due = due.Or(Deadline.Pause(now, interval));
+        token.PutOffLook(token.Keys is null ? due : due.Or(_jwks.NextLook));
         return token;
     }
 
     // A minute ahead, but never more than a fifth of what is left: short tokens are to be used, too. The jitter keeps the
     // processes that started together from asking together.
-    private DateTimeOffset RenewalOf(DateTimeOffset expires, bool isPolled)
+    private Deadline RenewalOf(M3AccessToken token, ITokenSource answering)
     {
-        if (isPolled || expires == DateTimeOffset.MaxValue)
-            return expires;
-        TimeSpan ahead = Min(RenewAhead, (expires - Now) / 5);
-        return expires - (ahead * (1 + (Random.Shared.NextDouble() * 0.1)));
+        DateTimeOffset expires = _options.ValidateLifetime ? token.ExpiresAt : DateTimeOffset.MaxValue;
+        if (answering.PollInterval is not null || expires == DateTimeOffset.MaxValue)
+            return Deadline.At(expires);
+        Moment now = _clock.Now;
+        TimeSpan left = expires - now.Utc;
+        return Deadline.After(now, left - (Min(RenewAhead, left / 5) * (1 + (Random.Shared.NextDouble() * 0.1))));
     }
 
     private void ThrowIfUnusable()
@@ -369,33 +409,31 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             _log.CheckIsOff("issuer", _options.Prefix + "VALIDATE_ISS");
     }
 
-    private static DateTimeOffset Min(DateTimeOffset a, DateTimeOffset b) => a < b ? a : b;
-
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
     private static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
 
     /// <summary>One look at the source, for everybody who waits for it.</summary>
-    private sealed class Look(CachedToken? current, bool currentServes, M3AccessToken? rejected)
+    private sealed class Look(CachedToken? current, M3AccessToken? rejected)
     {
-        private readonly TaskCompletionSource<M3AccessToken> _promise = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<CachedToken> _promise = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public CachedToken? Current { get; } = current;
 
-        public bool CurrentServes { get; } = currentServes;
-
         public M3AccessToken? Rejected { get; } = rejected;
 
-        /// <summary>Whether the source that answered, or failed, is one that is looked at often.</summary>
-        public bool IsPolled { get; set; }
+        /// <summary>The source that answered, or failed; null: none was asked.</summary>
+        public ITokenSource? Answering { get; set; }
 
-        public Task<M3AccessToken> Task => _promise.Task;
+        public bool IsPolled => Answering?.PollInterval is not null;
+
+        public Task<CachedToken> Task => _promise.Task;
 
         // What a polled source says anew is somebody's decision, and is followed even to a worse token; that a renewal fails is none.
         public bool IsNews(Exception failure) =>
             IsPolled && failure is M3AuthException and not TokenRequestFailedException and not JwksUnavailableException;
 
-        public void Finish(M3AccessToken? found, Exception? failure)
+        public void Finish(CachedToken? found, Exception? failure)
         {
             if (failure is null)
             {
@@ -410,9 +448,10 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     }
 
     /// <summary>A token with its verdict and what the verdict rests on.</summary>
-    private sealed class CachedToken(string raw, ValidatedToken validated, DateTimeOffset expiresAt, DateTimeOffset renewAt, ITokenSource source)
+    private sealed class CachedToken(string raw, ValidatedToken validated, bool expires, Deadline renewAt, ITokenSource source)
     {
-        private long _nextLook;
+        private long _nextLookUtcTicks;
+        private long _nextLookMonotonic;
 
         public string Raw { get; } = raw;
 
@@ -420,18 +459,25 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
         public KeySet? Keys { get; } = validated.Keys;
 
-        public DateTimeOffset ExpiresAt { get; } = expiresAt;
+        public DateTimeOffset ExpiresAt { get; } = expires ? validated.Token.ExpiresAt : DateTimeOffset.MaxValue;
 
-        public DateTimeOffset RenewAt { get; } = renewAt;
+        public Deadline RenewAt { get; } = renewAt;
 
         public ITokenSource Source { get; } = source;
 
         public bool IsPolled => Source.PollInterval is not null;
 
-        /// <summary>Until then (UTC ticks) nothing is due: not the expiry, the source, the renewal or the keys.</summary>
-        public long NextLook => Volatile.Read(ref _nextLook);
+        /// <summary>Until then nothing is due: not the expiry, the source, the renewal or the keys.</summary>
+        public Deadline NextLook => new(Volatile.Read(ref _nextLookUtcTicks), Volatile.Read(ref _nextLookMonotonic));
 
-        public void PutOffLook(DateTimeOffset until, long keysDue = long.MaxValue) =>
-            Volatile.Write(ref _nextLook, Math.Min(Math.Min(until.UtcTicks, keysDue), ExpiresAt.UtcTicks));
+        public bool HasExpired(Moment now) => now.UtcTicks >= ExpiresAt.UtcTicks;
+
+        public void PutOffLook(Deadline until)
+        {
+            Volatile.Write(ref _nextLookUtcTicks, Math.Min(until.UtcTicks, ExpiresAt.UtcTicks));
+            Volatile.Write(ref _nextLookMonotonic, until.Monotonic);
+        }
     }
+
+    private sealed record Refusal(string Raw, KeySet? Keys, ExceptionDispatchInfo Error);
 }

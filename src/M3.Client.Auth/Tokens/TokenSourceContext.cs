@@ -5,11 +5,12 @@ public sealed class TokenSourceContext
 {
     private readonly M3AuthOptions _options;
 
-    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, Log log, M3AccessToken? rejected, (string Raw, ITokenSource Source)? held)
+    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, FailedSources failed, Log log, M3AccessToken? rejected, (string Raw, ITokenSource Source)? held)
     {
         _options = options;
         Backchannel = backchannel.Invoker;
         Metadata = metadata;
+        Failed = failed;
         Log = log;
         Rejected = rejected;
         Held = held;
@@ -34,6 +35,8 @@ public sealed class TokenSourceContext
     public TimeProvider TimeProvider => _options.TimeProvider;
 
     internal IssuerMetadata Metadata { get; }
+
+    internal FailedSources Failed { get; }
 
     internal Log Log { get; }
 

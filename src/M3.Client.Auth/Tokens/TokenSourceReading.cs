@@ -12,11 +12,15 @@ internal static class TokenSourceReading
     {
         try
         {
-            if (source.PollInterval is not null)
+            if (!FailedSources.IsOnDemand(source))
                 return await source.ReadAsync(context, cancellationToken).ConfigureAwait(false);
 
+            if (context.Failed.HadNone(source))
+                return null;
             string? raw = null;
             await Detached.Run(async () => raw = await source.ReadAsync(context, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            if (string.IsNullOrWhiteSpace(raw))
+                context.Failed.Remember(source, failure: null, isUrgent: true);
             return raw;
         }
         catch (Exception e) when (e is not M3AuthException && !(e is OperationCanceledException && cancellationToken.IsCancellationRequested))

@@ -67,6 +67,13 @@ internal sealed class KeyRoom : IDisposable
     /// <summary>A token under a <c>kid</c> that the issuer does not publish.</summary>
     public string TokenUnder(string kid) => Issuer.Token(Now, header: header => header["kid"] = kid);
 
+    /// <summary>From then on a token that fits no key makes the issuer be asked again half a minute later at the earliest.</summary>
+    public async Task UseUpRefetchesAsync()
+    {
+        for (int i = 0; i < 2; i++)
+            await JudgeAsync(TokenUnder("nobody's"));
+    }
+
     /// <summary>Holds the issuer's next answers with keys back until they are let go; what they say is settled then, too.</summary>
     public HeldAnswer HoldKeys()
     {
@@ -76,7 +83,7 @@ internal sealed class KeyRoom : IDisposable
     }
 
     /// <summary>Waits for a fetch that began at this moment of the clock, if one did.</summary>
-    public Task SettleAsync() => UntilAsync(() => Cache.NextLook != (Now + Backchannel.Timeout).UtcTicks, "the fetch is over");
+    public Task SettleAsync() => UntilAsync(() => Cache.NextLook.UtcTicks != (Now + Backchannel.Timeout).UtcTicks, "the fetch is over");
 
     /// <summary>Waits for what happens in the background, which takes no fake time.</summary>
     public static Task UntilAsync(Func<bool> isSo, string what) => UntilAsync(() => Task.FromResult(isSo()), what);

@@ -78,7 +78,7 @@ public sealed class LongPullTests
         Assert.That(source.Asked, Is.EqualTo(asked), "not asked again within the same second");
 
         source.Failure = null;
-        scene.Clock.Advance(Second);
+        scene.Clock.Advance(3 * Second);
         (await scene.CallAsync()).Dispose();
     }
 
@@ -102,7 +102,7 @@ public sealed class LongPullTests
         Assert.That(source.Asked - before, Is.LessThanOrEqualTo(5));
 
         source.IsStuck = false;
-        scene.Clock.Advance(Second);
+        scene.Clock.Advance(30 * Second);
         (await scene.CallAsync()).Dispose();
     }
 

@@ -86,7 +86,7 @@ public sealed class M3AuthHandler : DelegatingHandler
             M3AccessToken? token = TryPrepare(request);
             if (token is null)
             {
-                (token, lease) = OnThreadPool(() => _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken));
+                (token, lease) = Wait(() => _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken), cancellationToken);
                 Attach(request, token);
             }
 
@@ -173,7 +173,7 @@ public sealed class M3AuthHandler : DelegatingHandler
     {
         try
         {
-            if (MayRepeat(request, target, response) && OnThreadPool(() => TryRenewAsync(request, token, cancellationToken)) is { } renewed)
+            if (MayRepeat(request, target, response) && Wait(() => TryRenewAsync(request, token, cancellationToken), cancellationToken) is { } renewed)
             {
                 response.Dispose();
                 token = renewed;
@@ -280,6 +280,41 @@ public sealed class M3AuthHandler : DelegatingHandler
     private static Uri? Reached(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
         response.RequestMessage?.RequestUri is { } reached && reached != target ? reached : request.RequestUri;
 
-    // What has to wait does so on the thread pool, so that a caller's synchronization context cannot lock it up.
-    private static T OnThreadPool<T>(Func<ValueTask<T>> work) => Task.Run(() => work().AsTask()).GetAwaiter().GetResult();
+    // It begins on the caller's thread, so that what is at hand needs no thread of the pool, and without the caller's synchronization
+    // context, which nobody serves meanwhile. The bound is our own: on a pool without a free thread HttpClient's timeout never fires.
+    private T Wait<T>(Func<ValueTask<T>> work, CancellationToken cancellationToken)
+    {
+        SynchronizationContext? context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        ValueTask<T> pending;
+        try
+        {
+            // A provider of the user's may do anything, its caller's scheduler included.
+            pending = _registration.OwnTokens is null ? new(Task.Run(() => work().AsTask(), CancellationToken.None)) : work();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
+
+        if (pending.IsCompleted)
+            return pending.GetAwaiter().GetResult();
+
+        Task<T> waiting = pending.AsTask();
+        try
+        {
+            if (Task.WaitAny([waiting], (int)_registration.LongestSynchronousWait.TotalMilliseconds, cancellationToken) < 0)
+            {
+                throw new TokenRequestFailedException($"no token within {Duration.Describe(_registration.LongestSynchronousWait)} "
+                    + "(a synchronous call blocks its thread: with none left in the pool, nothing that it waits for can go on)", isTransient: true);
+            }
+        }
+        catch
+        {
+            Detached.Abandon(waiting);
+            throw;
+        }
+
+        return waiting.GetAwaiter().GetResult();
+    }
 }

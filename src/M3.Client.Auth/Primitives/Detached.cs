@@ -15,12 +15,14 @@ internal static class Detached
             return Task.Run(work);
     }
 
-    /// <summary>Leaves work that has not heeded its cancellation to itself: nobody is to see its failure, or to read its answer.</summary>
+    /// <summary>Leaves work that has not heeded its cancellation to itself: nobody is to see its failure, or to dispose what it brings.</summary>
     public static void Abandon(Task? work) => work?.ContinueWith(
         static done =>
         {
             if (done is Task<HttpResponseMessage> { IsCompletedSuccessfully: true } answered)
                 answered.Result.Dispose();
+            else if (done is Task<Admission> { IsCompletedSuccessfully: true } admitted)
+                admitted.Result.Lease?.Dispose();
             else
                 _ = done.Exception;
         },

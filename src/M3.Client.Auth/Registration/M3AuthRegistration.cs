@@ -27,6 +27,7 @@ internal sealed class M3AuthRegistration
         OwnTokens = tokens as M3TokenProvider;
         Origins = new OriginGuard(Options, Log);
         Budget = new RequestBudget(Options, Log);
+        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : M3TokenProvider.SourceTimeout;
     }
 
     public M3AuthOptions Options { get; }
@@ -41,6 +42,11 @@ internal sealed class M3AuthRegistration
     public OriginGuard Origins { get; }
 
     public RequestBudget Budget { get; }
+
+    /// <summary>
+    /// How long a synchronous call waits for what it needs: as long as any source may take. Whoever waits for the budget has chosen to.
+    /// </summary>
+    public TimeSpan LongestSynchronousWait { get; init; }
 
     public long Now => Options.TimeProvider.GetUtcNow().UtcTicks;
 

@@ -10,6 +10,11 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
 {
     private const int MaxCharacters = 128 * 1024;
 
+    // An ordinary file is read long before; what hangs holds its caller up no longer than this, and nobody after him.
+    private static readonly TimeSpan InlineWait = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+
+    private Task<string>? _reading;
     private bool _hadToken;
     private bool _modeChecked;
 
@@ -17,12 +22,16 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
 
     public TimeSpan? PollInterval => TimeSpan.FromSeconds(1);
 
-    public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         string text;
         try
         {
-            text = ReadText(context.Log);
+            text = await ReadTextAsync(context, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new TokenRequestFailedException($"{Name} did not answer within {Duration.Describe(Timeout)}: is it a pipe that nobody writes to, or a mount that hangs?", isTransient: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -33,7 +42,47 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
         if (string.IsNullOrWhiteSpace(text) && _hadToken)
             throw new TokenRequestFailedException($"{Name} is empty now", isTransient: true);
         _hadToken |= !string.IsNullOrWhiteSpace(text);
-        return new(text);
+        return text;
+    }
+
+    // Opening a pipe, or a file of a mount that hangs, blocks its thread and heeds no cancellation: so it has one of its own. What is
+    // still under way is waited for again, not begun again.
+    private async Task<string> ReadTextAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    {
+        Task<string>? reading = _reading;
+        if (reading is null)
+        {
+            _reading = reading = ReadOnOwnThread(context.Log);
+            // Here and now, as a rule, so that what the file says counts for this very call.
+            _ = Task.WaitAny([reading], InlineWait);
+        }
+
+        try
+        {
+            return await reading.WaitAsync(Timeout, context.TimeProvider, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (reading.IsCompleted)
+                _reading = null;
+        }
+    }
+
+    private Task<string> ReadOnOwnThread(Log log)
+    {
+        var promise = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() =>
+        {
+            try
+            {
+                promise.SetResult(ReadText(log));
+            }
+            catch (Exception e)
+            {
+                promise.SetException(e);
+            }
+        }) { IsBackground = true }.UnsafeStart();
+        return promise.Task;
     }
 
     private string ReadText(Log log)

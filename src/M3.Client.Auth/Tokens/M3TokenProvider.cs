@@ -10,7 +10,7 @@ namespace M3.Client.Auth;
 /// </summary>
 public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 {
-    private static readonly TimeSpan SourceTimeout = TimeSpan.FromMinutes(2);
+    internal static readonly TimeSpan SourceTimeout = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan RenewAhead = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LeastBetweenAsks = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestBetweenTries = TimeSpan.FromSeconds(30);

@@ -220,7 +220,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         {
             if (budget.MayWait)
                 return null;
-            budget.Take(token.Subject, _registration.Now);
+            budget.Take(token.Subject);
         }
 
         Attach(request, token);
@@ -232,7 +232,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         request.Headers.Authorization = token.Header;
         _registration.RememberSent(token);
         if (_registration.Log.Debug)
-            _registration.Log.Sending(request, token, _registration.Budget.Describe(token.Subject, _registration.Now));
+            _registration.Log.Sending(request, token, _registration.Budget.Describe(token.Subject));
     }
 
     // Once, and only where the same request would go to the same place with the same body.

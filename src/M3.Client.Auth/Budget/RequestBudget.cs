@@ -9,21 +9,43 @@ namespace M3.Client.Auth;
 /// Keeps a registration inside M3's rate limit: one sliding log per subject, one for tokens without any. It counts what M3 counts,
 /// tool calls, so MCP's housekeeping is free.
 /// </summary>
-internal sealed class RequestBudget(M3AuthOptions options, Log log)
+/// <remarks>
+/// It counts on a clock that nobody sets. Where that clock moves in steps, windows and pauses last one step longer: rounded against us.
+/// </remarks>
+internal sealed class RequestBudget
 {
+    /// <summary>After so long a wait looks again: timers may stand still while a machine sleeps.</summary>
+    public static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
+
     private const int MaxSubjects = 1024;
 
+    private readonly M3AuthOptions _options;
+    private readonly Log _log;
+    private readonly MonotonicClock _clock;
+    private readonly long _window;
     private readonly ConcurrentDictionary<string, Account> _bySubject = new(StringComparer.Ordinal);
     private LastUsed? _last;
     private long _pausedUntil;
 
-    private string Limit => $"{options.RateLimitRequests.ToString(CultureInfo.InvariantCulture)} requests within {Duration.Describe(options.RateLimitWindow)}";
+    public RequestBudget(M3AuthOptions options, Log log)
+    {
+        _options = options;
+        _log = log;
+        _clock = new MonotonicClock(options.TimeProvider);
+        _window = options.RateLimitWindow.Ticks + _clock.Resolution.Ticks;
+        IsOn = options.RateLimitEnabled || options.RateLimiter is not null;
+    }
+
+    // Time begins after the first window: a log takes zero for a request that has long left.
+    private long Now => _clock.Now + _window;
+
+    private string Limit => $"{_options.RateLimitRequests.ToString(CultureInfo.InvariantCulture)} requests within {Duration.Describe(_options.RateLimitWindow)}";
 
     // Whether there is anything to keep inside: M3's limit, or the application's own.
-    private bool IsOn { get; } = options.RateLimitEnabled || options.RateLimiter is not null;
+    private bool IsOn { get; }
 
     /// <summary>Whether a request may have to wait for it, or hold something until M3 has answered.</summary>
-    public bool MayWait => options.RateLimitMode == RateLimitMode.Wait || options.RateLimiter is not null;
+    public bool MayWait => _options.RateLimitMode == RateLimitMode.Wait || _options.RateLimiter is not null;
 
     /// <summary>Whether this request is counted: all are but MCP's own housekeeping (MCP, "Streamable HTTP").</summary>
     public bool Counts(HttpRequestMessage request)
@@ -49,8 +71,9 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
 
     /// <summary>Counts a request in.</summary>
     /// <exception cref="RateLimitExceededException">The window is full, or M3 has asked for a pause.</exception>
-    public void Take(string? subject, long now)
+    public void Take(string? subject)
     {
+        long now = Now;
         if (TryTake(subject, now, out TimeSpan retryAfter))
             return;
         string why = Volatile.Read(ref _pausedUntil) - now >= retryAfter.Ticks ? "M3 has asked for a pause (Retry-After)" : $"{Limit} are used up";
@@ -66,17 +89,17 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     {
         bool isCounted = Counts(request);
         RateLimitLease? lease = null;
-        if (isCounted && options.RateLimiter is { } limiter)
+        if (isCounted && _options.RateLimiter is { } limiter)
             lease = await AcquireLeaseAsync(limiter, request, cancellationToken).ConfigureAwait(false);
 
         try
         {
-            if (isCounted && options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait })
+            if (isCounted && _options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait })
                 return new Admission(await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
 
             M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-            if (isCounted && options.RateLimitEnabled)
-                Take(token.Subject, options.TimeProvider.GetUtcNow().UtcTicks);
+            if (isCounted && _options.RateLimitEnabled)
+                Take(token.Subject);
             return new Admission(token, lease);
         }
         catch
@@ -89,10 +112,11 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     /// <summary>M3 itself says to wait (RFC 9110, section 10.2.3): nothing goes before then.</summary>
     public void Pause(RetryConditionHeaderValue retryAfter)
     {
-        DateTimeOffset now = options.TimeProvider.GetUtcNow();
-        DateTimeOffset until = retryAfter.Date ?? now + (retryAfter.Delta ?? TimeSpan.Zero);
+        TimeSpan asked = retryAfter.Delta ?? (retryAfter.Date - _options.TimeProvider.GetUtcNow()).GetValueOrDefault();
+        if (asked <= TimeSpan.Zero)
+            return;
         // A slip of the server's must not silence its client for longer than the window that it counts in.
-        long ticks = Math.Min(until.UtcTicks, (now + options.RateLimitWindow).UtcTicks);
+        long ticks = Now + Math.Min(asked.Ticks, _options.RateLimitWindow.Ticks) + _clock.Resolution.Ticks;
         long known = Volatile.Read(ref _pausedUntil);
         // Of two answers at once the longer pause stays.
         while (ticks > known)
@@ -105,22 +129,29 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
     }
 
     /// <summary>The budget in words, for the log.</summary>
-    public string Describe(string? subject, long now) => options.RateLimitEnabled
-        ? $"{AccountOf(subject, now).Log.CountFree(now).ToString(CultureInfo.InvariantCulture)} of {Limit} left"
-        : "off";
+    public string Describe(string? subject)
+    {
+        if (!_options.RateLimitEnabled)
+            return "off";
+        long now = Now;
+        return $"{AccountOf(subject, now).Log.CountFree(now).ToString(CultureInfo.InvariantCulture)} of {Limit} left";
+    }
 
     private bool TryTake(string? subject, long now, out TimeSpan retryAfter)
     {
         SlidingLog log = AccountOf(subject, now).Log;
-        long ticks = Volatile.Read(ref _pausedUntil) - now;
-        bool taken = false;
-        if (ticks <= 0)
-            taken = log.TryTake(now, out ticks);
-        else
-            ticks = Math.Max(ticks, log.TicksUntilFree(now));
-        retryAfter = new TimeSpan(ticks);
-        return taken;
+        if (Volatile.Read(ref _pausedUntil) <= now)
+        {
+            bool isTaken = log.TryTake(now, out long ticks);
+            retryAfter = new TimeSpan(ticks);
+            return isTaken;
+        }
+
+        retryAfter = UntilFree(log, now);
+        return false;
     }
+
+    private TimeSpan UntilFree(SlidingLog log, long now) => new(Math.Max(Volatile.Read(ref _pausedUntil) - now, log.TicksUntilFree(now)));
 
     private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
@@ -129,32 +160,39 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
         {
             // First come, first served, each subject by itself: one waits for the window, the others for their turn.
             string? subject = token.Subject;
-            SemaphoreSlim turn = AccountOf(subject, options.TimeProvider.GetUtcNow().UtcTicks).Turn;
-            await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+            Account account = AccountOf(subject, Now);
+            await account.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 while ((token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)).Subject == subject)
                 {
-                    if (TryTake(subject, options.TimeProvider.GetUtcNow().UtcTicks, out TimeSpan retryAfter))
+                    if (TryTake(subject, Now, out TimeSpan retryAfter))
                         return token;
 
-                    log.WaitingForBudget(retryAfter);
-                    options.RateLimitProgress?.Report(retryAfter);
-                    // Timers count whole milliseconds: rounded up, so that none wakes too early.
-                    await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(retryAfter.TotalMilliseconds)), options.TimeProvider, cancellationToken).ConfigureAwait(false);
+                    _log.WaitingForBudget(retryAfter);
+                    _options.RateLimitProgress?.Report(retryAfter);
+                    for (TimeSpan left = retryAfter; left > TimeSpan.Zero; left = UntilFree(account.Log, Now))
+                        await SleepAsync(left, cancellationToken).ConfigureAwait(false);
                 }
             }
             finally
             {
-                turn.Release();
+                account.Turn.Release();
             }
         }
+    }
+
+    private Task SleepAsync(TimeSpan left, CancellationToken cancellationToken)
+    {
+        // Timers count whole milliseconds: rounded up, so that none wakes too early.
+        double milliseconds = Math.Ceiling(Math.Min(left.TotalMilliseconds, LongestSleep.TotalMilliseconds));
+        return Task.Delay(TimeSpan.FromMilliseconds(milliseconds), _options.TimeProvider, cancellationToken);
     }
 
     private async ValueTask<RateLimitLease> AcquireLeaseAsync(PartitionedRateLimiter<HttpRequestMessage> limiter, HttpRequestMessage request,
         CancellationToken cancellationToken)
     {
-        RateLimitLease lease = options.RateLimitMode == RateLimitMode.Wait
+        RateLimitLease lease = _options.RateLimitMode == RateLimitMode.Wait
             ? await limiter.AcquireAsync(request, cancellationToken: cancellationToken).ConfigureAwait(false)
             : limiter.AttemptAcquire(request);
         if (lease.IsAcquired)
@@ -175,12 +213,14 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
         if (!_bySubject.TryGetValue(subject, out Account? found))
         {
             ForgetIdle(now);
-            found = _bySubject.GetOrAdd(subject, static (_, options) => new Account(new SlidingLog(options.RateLimitRequests, options.RateLimitWindow)), options);
+            found = _bySubject.GetOrAdd(subject, static (_, budget) => new Account(budget.NewLog()), this);
         }
 
         _last = new LastUsed(subject, found);
         return found;
     }
+
+    private SlidingLog NewLog() => new(_options.RateLimitRequests, new TimeSpan(_window));
 
     // Tokens whose subjects never repeat must not fill the memory. A log whose newest entry has left the window says nothing any more.
     private void ForgetIdle(long now)
@@ -189,7 +229,7 @@ internal sealed class RequestBudget(M3AuthOptions options, Log log)
             return;
         foreach ((string subject, Account account) in _bySubject)
         {
-            if (account.Log.Newest + options.RateLimitWindow.Ticks <= now && account.Turn.CurrentCount > 0)
+            if (account.Log.Newest + _window <= now && account.Turn.CurrentCount > 0)
                 _bySubject.TryRemove(new(subject, account));
         }
     }

@@ -6,7 +6,8 @@ namespace M3.Client.Auth;
 /// </summary>
 /// <remarks>
 /// Without a lock: a request takes the ring's next slot by moving the position past it, and writes its time there. Each time carries the
-/// parity of its lap, which tells a slot written in the lap before from one whose taker has not come to write yet.
+/// parity of its lap, which tells a slot written in the lap before from one whose taker has not come to write yet. Times are ticks of a
+/// clock that never goes back, and later than one window.
 /// </remarks>
 internal sealed class SlidingLog
 {
@@ -24,7 +25,7 @@ internal sealed class SlidingLog
         _position = 1L << 32;
     }
 
-    /// <summary>The time of the newest request (UTC ticks), or 0.</summary>
+    /// <summary>The time of the newest request, or 0.</summary>
     public long Newest
     {
         get
@@ -36,7 +37,7 @@ internal sealed class SlidingLog
     }
 
     /// <summary>Counts a request in, if the window has room for it.</summary>
-    /// <param name="now">UTC ticks.</param>
+    /// <param name="now">The clock's ticks.</param>
     /// <param name="retryAfter">Otherwise, how many ticks until the oldest leaves.</param>
     public bool TryTake(long now, out long retryAfter)
     {

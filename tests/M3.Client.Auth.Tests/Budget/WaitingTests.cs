@@ -59,6 +59,8 @@ public sealed class WaitingTests
         await cancellation.CancelAsync();
 
         await Assert.ThatAsync(() => first, Throws.InstanceOf<OperationCanceledException>());
+        // The first one's turn is the second's now.
+        await KeyRoom.UntilAsync(() => world.Told.Count == 2, "the second call waits for the window");
         await world.PassAsync(second);
         (await second).Dispose();
         Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
@@ -126,6 +128,7 @@ public sealed class WaitingTests
         };
         (await world.CallAsync()).Dispose();
         world.Scene.Server.Answer = usual;
+        world.IsWindowFull = () => true;
 
         Task<HttpResponseMessage> call = world.CallAsync();
         await world.PassAsync(call);
@@ -142,11 +145,11 @@ public sealed class WaitingTests
         using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
         using var cancellation = new CancellationTokenSource();
         tokens.User.Value = "a";
-        (await client.GetAsync(Scene.Address)).Dispose();
-        Task waiting = client.GetAsync(Scene.Address, cancellation.Token);
+        (await client.PostAsync(Scene.Address, null)).Dispose();
+        Task waiting = client.PostAsync(Scene.Address, null, cancellation.Token);
 
         tokens.User.Value = "b";
-        Task<HttpResponseMessage> other = client.GetAsync(Scene.Address);
+        Task<HttpResponseMessage> other = client.PostAsync(Scene.Address, null);
         (await other.WaitAsync(KeyRoom.Patience)).Dispose();
 
         Assert.That(waiting.IsCompleted, Is.False);
@@ -160,19 +163,22 @@ public sealed class WaitingTests
     {
         var tokens = new OneToken("token.of.a", "a");
         var clock = new WaitingClock(Scene.Noon);
-        using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1)) { Clock = clock };
+        var told = new List<(DateTimeOffset At, TimeSpan Wait)>();
+        using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests, options.RateLimitProgress) =
+            (RateLimitMode.Wait, 1, new Telling(wait => told.Add((clock.GetUtcNow(), wait))))) { Clock = clock };
         using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
-        (await client.GetAsync(Scene.Address)).Dispose();
-        Task<HttpResponseMessage> waiting = client.GetAsync(Scene.Address);
-        DateTimeOffset until = await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience);
+        (await client.PostAsync(Scene.Address, null)).Dispose();
+        Task<HttpResponseMessage> waiting = client.PostAsync(Scene.Address, null);
+        await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience);
 
         tokens.Token = new M3AccessToken("token.of.b", subject: "b");
-        clock.Advance(until - clock.GetUtcNow());
+        clock.Advance(Hour);
         (await waiting.WaitAsync(KeyRoom.Patience)).Dispose();
 
         // And is counted to that user's limit.
-        Task<HttpResponseMessage> next = client.GetAsync(Scene.Address);
-        Assert.That(await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience), Is.EqualTo(Scene.Noon + (2 * Hour)));
+        Task<HttpResponseMessage> next = client.PostAsync(Scene.Address, null);
+        await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience);
+        Assert.That(told, Is.EqualTo([(Scene.Noon, Hour), (Scene.Noon + Hour, Hour)]));
         clock.Advance(Hour);
         (await next.WaitAsync(KeyRoom.Patience)).Dispose();
         Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b", "token.of.b"]));
@@ -206,6 +212,12 @@ public sealed class WaitingTests
         Assert.That(new[] { rejecting.Client.Timeout, unlimited.Client.Timeout }, Is.All.EqualTo(TimeSpan.FromSeconds(100)));
     }
 
+    /// <summary>Tells at once, where the call is.</summary>
+    private sealed class Telling(Action<TimeSpan> tell) : IProgress<TimeSpan>
+    {
+        public void Report(TimeSpan value) => tell(value);
+    }
+
     /// <summary>The token of whoever calls.</summary>
     private sealed class OnePerUser : IM3TokenProvider
     {
@@ -222,10 +234,14 @@ public sealed class WaitingTests
         private readonly Lock _gate = new();
         private readonly List<TimeSpan> _told = [];
         private readonly List<TimeSpan> _sent = [];
+        private readonly int _limit;
         private Task<DateTimeOffset>? _next;
+        private int _sleeping;
 
         public World(int limit)
         {
+            _limit = limit;
+            IsWindowFull = () => Sent.Count(at => at > Elapsed - Hour) >= _limit;
             Scene = new Scene(options =>
             {
                 options.RateLimitMode = RateLimitMode.Wait;
@@ -270,6 +286,11 @@ public sealed class WaitingTests
 
         public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) => Scene.CallAsync(cancellationToken);
 
+        /// <summary>
+        /// Whether all that the budget has let go have come to M3. It lets nobody wait before the window is full, so then as many have come.
+        /// </summary>
+        public Func<bool> IsWindowFull { get; set; }
+
         /// <summary>Lets the time pass that somebody waits for, again and again, until a task is done.</summary>
         public async Task PassAsync(Task task)
         {
@@ -278,11 +299,17 @@ public sealed class WaitingTests
                 _next ??= Clock.Waits.ReadAsync().AsTask();
                 if (await Task.WhenAny(task, _next) != _next)
                     return;
-                // Others wait, too, for the token's source and the like; the budget tells how long it does.
-                TimeSpan left = await _next - Clock.GetUtcNow();
+                // Others wait, too, for the token's source and the like; the budget tells how long it does, and looks again in between.
+                TimeSpan sleep = await _next - Clock.GetUtcNow();
                 _next = null;
-                if (Told.Contains(left))
-                    Clock.Advance(left);
+                IReadOnlyList<TimeSpan> told = Told;
+                if (told.Count == 0 || sleep != (told[^1] < RequestBudget.LongestSleep ? told[^1] : RequestBudget.LongestSleep))
+                    continue;
+                if (++_sleeping < told.Count)
+                    continue;
+                // Whoever was let go before reads the clock when it arrives: it must not go on until then.
+                await KeyRoom.UntilAsync(IsWindowFull, "all that the budget has let go have come to M3");
+                Clock.Advance(told[^1]);
             }
         }
 

@@ -6,9 +6,43 @@ namespace M3.Client.Auth.Tests.Kit;
 internal sealed class JumpingClock(DateTimeOffset now) : FakeTimeProvider(now)
 {
     private long _jumped;
+    private int _timers;
+
+    /// <summary>Whether a timer runs, so that somebody would notice if the time went on.</summary>
+    public bool IsWaitedFor => Volatile.Read(ref _timers) > 0;
 
     /// <summary>Sets the wall clock forward, or back.</summary>
     public void Jump(TimeSpan by) => Interlocked.Add(ref _jumped, by.Ticks);
 
     public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + new TimeSpan(Volatile.Read(ref _jumped));
+
+    // The fake clock's own asks GetUtcNow(), and would jump along.
+    public override long GetTimestamp() => base.GetUtcNow().Ticks;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        ITimer timer = base.CreateTimer(callback, state, dueTime, period);
+        // Only now: while a timer is being made, the fake clock may pass over another thread's advance.
+        Interlocked.Increment(ref _timers);
+        return new CountedTimer(timer, () => Interlocked.Decrement(ref _timers));
+    }
+
+    private sealed class CountedTimer(ITimer timer, Action ended) : ITimer
+    {
+        private Action? _ended = ended;
+
+        public bool Change(TimeSpan dueTime, TimeSpan period) => timer.Change(dueTime, period);
+
+        public void Dispose()
+        {
+            timer.Dispose();
+            Interlocked.Exchange(ref _ended, null)?.Invoke();
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
 }

@@ -12,7 +12,7 @@ namespace M3.Client.Auth;
 /// an own name beside them. They are copied and validated once, when a handler or provider is built or when the host starts;
 /// changing them later has no effect. Wrong settings are an <see cref="OptionsValidationException"/>.
 /// </summary>
-public sealed class M3AuthOptions
+public sealed class M3AuthOptions : IFormattable
 {
     /// <summary>The prefix of M3's variables, <c>M3_OAUTH2_</c>.</summary>
     internal const string DefaultPrefix = "M3_OAUTH2_";
@@ -170,6 +170,13 @@ public sealed class M3AuthOptions
         options.ReadFrom(configuration, prefix);
         return options;
     }
+
+    /// <summary>Whose tokens are asked for, and from whom; never a secret.</summary>
+    public override string ToString() =>
+        $"M3AuthOptions {{ Enabled = {Enabled}, IssuerUrl = {Printable.Quote(IssuerUrl)}, Audience = {Printable.Quote(Audience)}, ClientId = {Printable.Quote(ClientId)} }}";
+
+    // Loggers such as NLog take apart whatever cannot be formatted.
+    string IFormattable.ToString(string? format, IFormatProvider? formatProvider) => ToString();
 
     internal void ReadFromEnvironment(string prefix)
     {

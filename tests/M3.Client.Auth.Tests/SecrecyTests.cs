@@ -190,7 +190,7 @@ public sealed class SecrecyTests
 
     private static string LogOf(Scene scene) => string.Join('\n', scene.Log.Lines.Select(line => $"{line.Level} {line.Event.Id} {line.Text}"));
 
-    private static void AssertHidden(string where, IEnumerable<string> secrets, string text) =>
+    internal static void AssertHidden(string where, IEnumerable<string> secrets, string text) =>
         Assert.That(FindShown(secrets, text), Is.Null, $"shown in {where}: {text}");
 
     /// <summary>Any piece of a token's payload or signature, or of a secret, that stands in a text. A token's header is not secret.</summary>

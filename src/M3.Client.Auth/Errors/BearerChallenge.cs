@@ -16,9 +16,7 @@ public sealed class BearerChallenge
         Scopes = Read("scope")?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
 
         // A server that repeats the token in its answer must not bring it into a log that way.
-        string? Read(string name) => parameters.TryGetValue(name, out string? value)
-            ? Printable.MayHoldToken(value) ? Printable.TokenShown : value
-            : null;
+        string? Read(string name) => parameters.TryGetValue(name, out string? value) ? Printable.WithoutToken(value) : null;
     }
 
     /// <summary><c>error</c>: <c>invalid_token</c>, <c>insufficient_scope</c> or <c>invalid_request</c>; null for a bare challenge.</summary>

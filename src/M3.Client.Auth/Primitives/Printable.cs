@@ -40,6 +40,9 @@ internal static partial class Printable
         return value.Length > maxLength ? text.Append("...").ToString() : text.ToString();
     }
 
+    /// <summary>The text as it is, unless a token may stand in it.</summary>
+    public static string WithoutToken(string text) => MayHoldToken(text) ? TokenShown : text;
+
     /// <summary>Whether a JWT may stand in a text: each begins with a brace in base64url, and nearly always with <c>{"</c>.</summary>
     public static bool MayHoldToken(string text) => text.Contains("eyJ", StringComparison.Ordinal) || Indented().IsMatch(text);
 

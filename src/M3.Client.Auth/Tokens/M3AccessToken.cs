@@ -7,10 +7,11 @@ namespace M3.Client.Auth;
 
 /// <summary>
 /// A validated access token and what it says. <see cref="Value"/> is the secret: it is not shown by <see cref="ToString"/>, in a
-/// debugger, by a logger or by a JSON serializer.
+/// debugger or by System.Text.Json. Whatever reads public properties by reflection sees it; log the token as <c>{Token}</c> and
+/// never, with Serilog, as <c>{@Token}</c> (SECURITY.md says how to make that safe, too).
 /// </summary>
 [DebuggerDisplay("{ToString(),nq}")]
-public sealed class M3AccessToken
+public sealed class M3AccessToken : IFormattable
 {
     /// <summary>Makes a token without validating it, for a provider of your own and for tests.</summary>
     /// <param name="value">The token as it goes behind <c>Bearer </c>.</param>
@@ -80,4 +81,7 @@ public sealed class M3AccessToken
     /// <summary>Whose token it is and how long it lasts; never the token.</summary>
     public override string ToString() =>
         $"M3AccessToken {{ Subject = {Printable.Quote(Subject)}, Issuer = {Printable.Quote(Issuer)}, ExpiresAt = {ExpiresAt:u} }}";
+
+    // Loggers such as NLog take apart whatever cannot be formatted.
+    string IFormattable.ToString(string? format, IFormatProvider? formatProvider) => ToString();
 }

@@ -1,6 +1,6 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace M3.Client.Auth;
 
@@ -8,8 +8,11 @@ namespace M3.Client.Auth;
 /// Makes what came from outside (a kid, an issuer, a challenge) safe to stand in a message or a log: one line, no control or
 /// formatting characters that could forge another line, no more than a reader needs.
 /// </summary>
-internal static partial class Printable
+internal static class Printable
 {
+    // How base64url begins when the first byte is a brace, a space, a tab or a line's end.
+    private static readonly SearchValues<char> FirstOfObjects = SearchValues.Create("eICD");
+
     /// <summary>How much of a text is shown.</summary>
     public const int MaxLength = 120;
 
@@ -43,12 +46,53 @@ internal static partial class Printable
     /// <summary>The text as it is, unless a token may stand in it.</summary>
     public static string WithoutToken(string text) => MayHoldToken(text) ? TokenShown : text;
 
-    /// <summary>Whether a JWT may stand in a text: each begins with a brace in base64url, and nearly always with <c>{"</c>.</summary>
-    public static bool MayHoldToken(string text) => text.Contains("eyJ", StringComparison.Ordinal) || Indented().IsMatch(text);
+    /// <summary>
+    /// Whether a JWT may stand in a text: each begins with a JSON object in base64url, nearly always with <c>{"</c>. The work grows with
+    /// the text's length alone.
+    /// </summary>
+    public static bool MayHoldToken(string text) => text.Contains("eyJ", StringComparison.Ordinal) || HasSpacedHeader(text);
 
-    // White space may stand behind the brace.
-    [GeneratedRegex(@"\be[wy][A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.", RegexOptions.CultureInvariant)]
-    private static partial Regex Indented();
+    // White space may stand before the object's brace and behind it. Then only what looks like three parts counts.
+    private static bool HasSpacedHeader(ReadOnlySpan<char> text)
+    {
+        while (text.IndexOf('.') is >= 0 and int dot)
+        {
+            ReadOnlySpan<char> first = text[..dot];
+            text = text[(dot + 1)..];
+            if (text.IndexOfAnyExcept(StrictBase64Url.Characters) is > 0 and int end && text[end] == '.'
+                && EndsInObject(first[(first.LastIndexOfAnyExcept(StrictBase64Url.Characters) + 1)..]))
+                return true;
+        }
+
+        return false;
+    }
+
+    // Whether decoding from some character on gives an object. White space before it may be long: its last characters, a group of four
+    // with the brace among their three bytes, are enough.
+    private static bool EndsInObject(ReadOnlySpan<char> word)
+    {
+        while (word.IndexOfAny(FirstOfObjects) is >= 0 and int start)
+        {
+            word = word[start..];
+            int at = 0;
+            while (at < 2 && IsJsonSpace(StrictBase64Url.ByteAt(word, at)))
+                at++;
+            if (StrictBase64Url.ByteAt(word, at) == '{')
+            {
+                do
+                    at++;
+                while (IsJsonSpace(StrictBase64Url.ByteAt(word, at)));
+                if (StrictBase64Url.ByteAt(word, at) is '"' or '}')
+                    return true;
+            }
+
+            word = word[1..];
+        }
+
+        return false;
+    }
+
+    private static bool IsJsonSpace(int value) => value is ' ' or '\t' or '\r' or '\n';
 
     private static bool IsUnsafe(char c) => char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format
         or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate;

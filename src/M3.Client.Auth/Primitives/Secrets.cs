@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections;
 using System.Globalization;
 using System.Net;
@@ -15,9 +14,6 @@ internal static partial class Secrets
 
     // A signature of ES256 has 86 characters, one of RS256 342 and more; a GUID has 36.
     private const int LongestOrdinaryWord = 39;
-
-    private static readonly SearchValues<char> WordCharacters =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
     /// <summary>
     /// Whether one of the secrets stands in the text: as it is, percent- or form-encoded, or in base64 or base64url at any offset. Of a
@@ -129,10 +125,10 @@ internal static partial class Secrets
 
     private static bool HasRandomWord(ReadOnlySpan<char> text)
     {
-        while (text.IndexOfAny(WordCharacters) is >= 0 and int start)
+        while (text.IndexOfAny(StrictBase64Url.Characters) is >= 0 and int start)
         {
             text = text[start..];
-            int length = text.IndexOfAnyExcept(WordCharacters) is >= 0 and int end ? end : text.Length;
+            int length = text.IndexOfAnyExcept(StrictBase64Url.Characters) is >= 0 and int end ? end : text.Length;
             ReadOnlySpan<char> word = text[..length];
             if (length > LongestOrdinaryWord && word.ContainsAnyInRange('0', '9') && word.ContainsAnyInRange('a', 'z') && word.ContainsAnyInRange('A', 'Z'))
                 return true;

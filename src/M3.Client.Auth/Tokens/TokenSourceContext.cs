@@ -43,6 +43,9 @@ public sealed class TokenSourceContext
     /// <summary>The raw token in use, and whose it is, while it needs no successor and this is just a look for news.</summary>
     internal (string Raw, ITokenSource Source)? Held { get; }
 
+    /// <summary>What a failure of a source must not carry along.</summary>
+    internal string?[] SecretsAtHand => [Held?.Raw, Rejected?.Value, _options.ClientSecret];
+
     /// <summary>Which source of a chain answered; null: nobody.</summary>
     internal ITokenSource? Answering { get; set; }
 }

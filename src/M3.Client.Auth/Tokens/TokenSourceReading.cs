@@ -7,7 +7,7 @@ internal static class TokenSourceReading
     /// A polled source answers from memory or a small file, and is read here and now, so that its news counts for this very call.
     /// Any other may take its time, and does so neither on the caller's thread nor in its context.
     /// </summary>
-    /// <exception cref="M3AuthException">The source failed; whatever it threw, no token is in it.</exception>
+    /// <exception cref="M3AuthException">The source failed; whatever it threw, no token and no secret at hand is in it.</exception>
     public static async ValueTask<string?> ReadWithoutCallerAsync(this ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
     {
         try
@@ -23,11 +23,14 @@ internal static class TokenSourceReading
                 context.Failed.Remember(source, failure: null, isUrgent: true);
             return raw;
         }
-        catch (Exception e) when (e is not M3AuthException && !(e is OperationCanceledException && cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (!(e is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
-            bool isTransient = e is HttpRequestException or IOException or OperationCanceledException;
-            // A delegate's failure may quote the token that it had at hand.
-            throw new TokenRequestFailedException($"{NameOf(source)} threw {e.GetType().Name}", isTransient, Printable.MayHoldToken(e.ToString()) ? null : e);
+            // A delegate's failure may quote the token or the secret that it had at hand.
+            Exception? harmless = Secrets.HarmlessOrNull(e, context.SecretsAtHand);
+            if (harmless is M3AuthException)
+                throw;
+            bool isTransient = e is HttpRequestException or IOException or OperationCanceledException or M3AuthException { IsTransient: true };
+            throw new TokenRequestFailedException($"{NameOf(source)} threw {e.GetType().Name}", isTransient, harmless);
         }
     }
 

@@ -22,6 +22,8 @@ internal sealed class Backchannel : IDisposable
     {
         _timeProvider = timeProvider;
         _ownHandler = handler is null ? new RetryingHandler() : null;
+        if (handler is not null)
+            EnvironmentProxy.PutInto(handler);
         Invoker = new HttpMessageInvoker(handler ?? _ownHandler!, disposeHandler: false);
     }
 

@@ -25,6 +25,7 @@ internal sealed class RetryingHandler : DelegatingHandler
             // Follows the issuer's DNS.
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             MaxResponseHeadersLength = 64,
+            Proxy = new EnvironmentProxy(),
         })
     {
     }

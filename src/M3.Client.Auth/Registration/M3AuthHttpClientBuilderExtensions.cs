@@ -68,6 +68,10 @@ public static class M3AuthHttpClientBuilderExtensions
         services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(
             provider.GetRequiredKeyedService<IM3TokenProvider>(name), OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
 
+        // The first filter of all is the outermost one.
+        if (!services.Any(service => service.ImplementationType == typeof(LastWordOnHandlers)))
+            services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, LastWordOnHandlers>());
+
         // Whatever else the application shows of its headers, the factory's own log never shows this one.
         services.PostConfigure<HttpClientFactoryOptions>(name, options =>
         {

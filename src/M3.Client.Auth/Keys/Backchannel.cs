@@ -14,6 +14,7 @@ internal sealed class Backchannel : IDisposable
     private const int MaxRedirects = 3;
 
     private readonly HttpMessageHandler? _ownHandler;
+    private readonly HttpMessageInvoker _sender;
 
     private readonly TimeProvider _timeProvider;
     private long _issuerAhead;
@@ -24,10 +25,11 @@ internal sealed class Backchannel : IDisposable
         _ownHandler = handler is null ? new RetryingHandler() : null;
         if (handler is not null)
             EnvironmentProxy.PutInto(handler);
-        Invoker = new HttpMessageInvoker(handler ?? _ownHandler!, disposeHandler: false);
+        _sender = new HttpMessageInvoker(handler ?? _ownHandler!, disposeHandler: false);
+        Invoker = new HttpMessageInvoker(new BoundedHandler(this));
     }
 
-    /// <summary>For token requests, which are written by a library.</summary>
+    /// <summary>For requests that somebody else writes, a library or a token source of the user's: each within the same bounds, and on its own timeout.</summary>
     public HttpMessageInvoker Invoker { get; }
 
     /// <summary>How far the issuer's clock (its last answer's <c>Date</c>, in whole seconds) is ahead of ours.</summary>
@@ -43,64 +45,89 @@ internal sealed class Backchannel : IDisposable
     public async Task<byte[]> GetAsync(Uri url, CancellationToken cancellationToken)
     {
         Uri at = url;
-        bool hasAnswered = false;
-        Task? underWay = null;
-        try
+        for (int redirects = 0; ; redirects++)
         {
-            for (int redirects = 0; ; redirects++)
+            using var request = new HttpRequestMessage(HttpMethod.Get, at);
+            request.Headers.Accept.Add(new("application/json"));
+            using HttpResponseMessage response = await ReachAsync(request, cancellationToken).ConfigureAwait(false);
+
+            if (FindRedirect(response, at) is { } next)
             {
-                if (!MayReach(at))
-                    throw new BackchannelException($"{Describe(at)} is not https (http only on loopback)");
-
-                using var request = new HttpRequestMessage(HttpMethod.Get, at);
-                request.Headers.Accept.Add(new("application/json"));
-                // A handler that ignores its cancellation must not hold up everybody.
-                Task<HttpResponseMessage> sending = Invoker.SendAsync(request, cancellationToken);
-                underWay = sending;
-                using HttpResponseMessage response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-                hasAnswered = true;
-                ObserveClock(response);
-
-                if (FindRedirect(response, at) is { } next)
-                {
-                    if (redirects == MaxRedirects)
-                        throw new BackchannelException($"{Describe(url)} redirects more than {MaxRedirects} times");
-                    (at, hasAnswered) = (next, false);
-                    continue;
-                }
-
-                if (response.StatusCode != HttpStatusCode.OK)
-                    throw new BackchannelException($"{Describe(at)} answered {(int)response.StatusCode}", response.StatusCode);
-                // Nothing here decompresses, so that a few bytes can never grow into many.
-                if (response.Content.Headers.ContentEncoding.Count > 0)
-                    throw new BackchannelException($"{Describe(at)} answered with a Content-Encoding that was not asked for");
-
-                underWay = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
-                await underWay.WaitAsync(cancellationToken).ConfigureAwait(false);
-                byte[] document = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
-                // A handler of the user's may have read it already, however long.
-                return document.Length <= MaxBytes ? document : throw TooLong(at);
+                if (redirects == MaxRedirects)
+                    throw new BackchannelException($"{Describe(url)} redirects more than {MaxRedirects} times");
+                at = next;
+                continue;
             }
-        }
-        catch (OperationCanceledException)
-        {
-            Detached.Abandon(underWay);
-            throw;
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            HttpRequestError? error = (e as HttpRequestException)?.HttpRequestError;
-            throw new BackchannelException(
-                !hasAnswered ? $"{Describe(at)} could not be reached ({error?.ToString() ?? e.GetType().Name})"
-                : error == HttpRequestError.ConfigurationLimitExceeded ? TooLong(at).Message
-                : $"{Describe(at)} broke off its answer", e);
+
+            return response.StatusCode == HttpStatusCode.OK
+                ? await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false)
+                : throw new BackchannelException($"{Describe(at)} answered {(int)response.StatusCode}", response.StatusCode);
         }
     }
 
     public void Dispose()
     {
         Invoker.Dispose();
+        _sender.Dispose();
         _ownHandler?.Dispose();
+    }
+
+    private async Task<HttpResponseMessage> ReachAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SendAsync(request, isRead: answer => answer.StatusCode == HttpStatusCode.OK, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException and not BackchannelException)
+        {
+            string why = (e as HttpRequestException)?.HttpRequestError.ToString() ?? e.GetType().Name;
+            throw new BackchannelException($"{Describe(request.RequestUri!)} could not be reached ({why})", e);
+        }
+    }
+
+    // Sends once, and reads the answer to its end where it is to be read; a redirect is an answer like any other.
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, Predicate<HttpResponseMessage> isRead, CancellationToken cancellationToken)
+    {
+        Uri at = request.RequestUri ?? throw new InvalidOperationException("The request has no address.");
+        if (!MayReach(at))
+            throw new BackchannelException($"{Describe(at)} is not https (http only on loopback)");
+
+        HttpResponseMessage? response = null;
+        Task? underWay = null;
+        try
+        {
+            // A handler that ignores its cancellation must not hold up everybody.
+            Task<HttpResponseMessage> sending = _sender.SendAsync(request, cancellationToken);
+            underWay = sending;
+            response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+            ObserveClock(response);
+
+            // A handler of the user's may have followed a redirect already.
+            if (response.RequestMessage?.RequestUri is { } reached && !Origin.Same(reached, at))
+                throw new BackchannelException($"{Describe(at)} was redirected to another origin, {Origin.Describe(reached)}");
+            if (!isRead(response))
+                return response;
+
+            // Nothing here decompresses, so that a few bytes can never grow into many.
+            if (response.Content.Headers.ContentEncoding.Count > 0)
+                throw new BackchannelException($"{Describe(at)} answered with a Content-Encoding that was not asked for");
+            underWay = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
+            await underWay.WaitAsync(cancellationToken).ConfigureAwait(false);
+            // A handler of the user's may have read it already, however long.
+            Stream answer = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            return answer.Length <= MaxBytes ? response : throw TooLong(at);
+        }
+        catch (Exception e)
+        {
+            if (e is OperationCanceledException)
+                Detached.Abandon(underWay);
+            response?.Dispose();
+            if (response is null || e is BackchannelException || e is not (HttpRequestException or IOException))
+                throw;
+            throw new BackchannelException((e as HttpRequestException)?.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded
+                ? TooLong(at).Message
+                : $"{Describe(at)} broke off its answer", e);
+        }
     }
 
     // An answer out of a cache on the way is as old as its Age says (RFC 9111, section 5.1).
@@ -114,9 +141,6 @@ internal sealed class Backchannel : IDisposable
 
     private static Uri? FindRedirect(HttpResponseMessage response, Uri at)
     {
-        // A handler of the user's may have followed it already.
-        if (response.RequestMessage?.RequestUri is { } reached && !Origin.Same(reached, at))
-            throw new BackchannelException($"{Describe(at)} was redirected to another origin, {Origin.Describe(reached)}");
         if (!IsRedirect(response.StatusCode) || response.Headers.Location is not { } location)
             return null;
 
@@ -128,4 +152,25 @@ internal sealed class Backchannel : IDisposable
 
     private static bool IsRedirect(HttpStatusCode status) => status is HttpStatusCode.MovedPermanently or HttpStatusCode.Found
         or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
+
+    private sealed class BoundedHandler(Backchannel backchannel) : HttpMessageHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            using var timeout = new CancellationTokenSource(Timeout, backchannel._timeProvider);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+            try
+            {
+                return await backchannel.SendAsync(request, isRead: _ => true, either.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                throw new BackchannelException($"{Describe(request.RequestUri!)} did not answer within {Duration.Describe(Timeout)}", e);
+            }
+        }
+
+        // Only asked by a source of the user's, which has left its caller's thread already.
+        protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            SendAsync(request, cancellationToken).GetAwaiter().GetResult();
+    }
 }

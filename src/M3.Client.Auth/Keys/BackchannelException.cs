@@ -2,19 +2,21 @@ using System.Net;
 
 namespace M3.Client.Auth;
 
-/// <summary>Why a document could not be had from the issuer. Never leaves the library: the rooms above turn it into a typed error.</summary>
-internal sealed class BackchannelException : Exception
+/// <summary>
+/// Why something could not be had from the issuer. The library turns it into a typed error; a token source of the user's, which asks over
+/// the same backchannel, sees an <see cref="HttpRequestException"/>.
+/// </summary>
+internal sealed class BackchannelException : HttpRequestException
 {
     public BackchannelException(string message, HttpStatusCode? statusCode = null)
-        : base(message) => StatusCode = statusCode;
+        : base(message, inner: null, statusCode)
+    {
+    }
 
     public BackchannelException(string message, Exception innerException)
         : base(message, innerException)
     {
     }
-
-    /// <summary>What the issuer answered, if it was its status that spoiled it.</summary>
-    public HttpStatusCode? StatusCode { get; }
 
     /// <summary>Whether the answer itself is unacceptable, so that nothing known from before may stand in for it.</summary>
     public bool IsRefusal { get; init; }

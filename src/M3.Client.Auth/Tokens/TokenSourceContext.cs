@@ -19,7 +19,10 @@ public sealed class TokenSourceContext
     /// <summary>The token that M3 refused, so that a cached copy of it is not returned again; null for an ordinary read.</summary>
     public M3AccessToken? Rejected { get; }
 
-    /// <summary>Sends to the issuer: the way that keys are fetched, with its timeouts. Not to be disposed.</summary>
+    /// <summary>
+    /// Sends to the issuer the way that keys are fetched: HTTPS only (loopback excepted), no redirect followed, at most 1 MiB and 5 seconds for
+    /// each answer, no compressed ones; what breaks these bounds is an <see cref="HttpRequestException"/>. Not to be disposed.
+    /// </summary>
     public HttpMessageInvoker Backchannel { get; }
 
     /// <summary>The configured issuer.</summary>

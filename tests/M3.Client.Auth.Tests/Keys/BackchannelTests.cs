@@ -280,6 +280,41 @@ public sealed class BackchannelTests
         await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("was redirected to another origin"));
     }
 
+    // For requests that a library or a user's source writes.
+    [TestCase("https://evil.test/token")]
+    [TestCase("http://issuer.test/token")]
+    public async Task A_request_of_somebody_else_s_that_was_redirected_elsewhere_is_found_out_too(string reached)
+    {
+        using var line = new Line(_ => new HttpResponseMessage(HttpStatusCode.OK)
+        {
+            Content = new StringContent("{}"),
+            RequestMessage = new HttpRequestMessage(HttpMethod.Get, reached),
+        });
+
+        await Assert.ThatAsync(() => line.PostAsync("https://issuer.test/token"), Throws.TypeOf<BackchannelException>().With.Message.Contains("was redirected to another origin"));
+    }
+
+    [Test]
+    public async Task A_request_of_somebody_else_s_over_plain_http_is_refused_too()
+    {
+        using var line = new Line(_ => Ok(new StringContent("{}")));
+
+        await Assert.ThatAsync(() => line.PostAsync("http://issuer.test/token"), Throws.TypeOf<BackchannelException>().With.Message.Contains("is not https"));
+        Assert.That(line.Arrivals, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_request_of_somebody_else_s_may_be_synchronous()
+    {
+        using var line = new Line(_ => Ok(new StringContent("here")));
+        using var backchannel = new Backchannel(line, TimeProvider.System);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "https://issuer.test/token");
+
+        using HttpResponseMessage response = backchannel.Invoker.Send(request, default);
+
+        Assert.That(await response.Content.ReadAsStringAsync(), Is.EqualTo("here"));
+    }
+
     [Test]
     public async Task A_handler_that_followed_a_redirect_within_the_origin_is_fine()
     {
@@ -358,6 +393,13 @@ public sealed class BackchannelTests
             return await backchannel.GetAsync(url, default);
         }
 
+        public async Task PostAsync(string url)
+        {
+            using var backchannel = new Backchannel(this, TimeProvider.System);
+            using var request = new HttpRequestMessage(HttpMethod.Post, url);
+            (await backchannel.Invoker.SendAsync(request, default)).Dispose();
+        }
+
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             _arrivals.Add(request);
@@ -382,85 +424,8 @@ public sealed class BackchannelTests
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => Answer.Task;
     }
 
-    private abstract class ReadStream : Stream
-    {
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("read asynchronously");
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-    }
-
-    private sealed class EndlessStream : ReadStream
-    {
-        public long Given { get; private set; }
-
-        public bool IsDisposed { get; private set; }
-
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-        {
-            buffer.Span.Fill((byte)' ');
-            Given += buffer.Length;
-            return new(buffer.Length);
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            IsDisposed = true;
-            base.Dispose(disposing);
-        }
-    }
-
     private sealed class BrokenStream : ReadStream
     {
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("connection reset");
-    }
-
-    /// <summary>A byte for each <see cref="Drip"/>, whether or not the reader has lost patience.</summary>
-    private sealed class DrippingStream : ReadStream
-    {
-        private readonly Lock _gate = new();
-        private TaskCompletionSource? _next;
-
-        public bool IsWaiting
-        {
-            get
-            {
-                lock (_gate)
-                    return _next is not null;
-            }
-        }
-
-        public void Drip()
-        {
-            TaskCompletionSource? next;
-            lock (_gate)
-                (next, _next) = (_next, null);
-            next?.SetResult();
-        }
-
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-        {
-            Task next;
-            lock (_gate)
-                next = (_next ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-            await next;
-            buffer.Span[0] = (byte)' ';
-            return 1;
-        }
     }
 }

@@ -12,6 +12,7 @@ namespace M3.Client.Auth.Tests.Tokens;
 public sealed class ClientCredentialsTests
 {
     private const string Secret = "s3cr3t-which-nobody-sees";
+    private const string OddSecret = "p+\u00e4/ss w%20rd=~&x";
 
     [Test]
     public async Task The_required_scopes_and_the_audience_are_asked_for()
@@ -103,6 +104,174 @@ public sealed class ClientCredentialsTests
         Assert.That(error.ToString(), Does.Contain("answered invalid_client").And.Not.Contain(Secret));
     }
 
+    // As it came: in HTTP Basic, in a form, or written anew by a server that logs what it was sent.
+    private static IEnumerable<TestCaseData> Spellings()
+    {
+        string basic = Convert.ToBase64String(Encoding.UTF8.GetBytes($"pull:{Uri.EscapeDataString(OddSecret)}"));
+        yield return new TestCaseData(OddSecret).SetArgDisplayNames("as it is");
+        yield return new TestCaseData("Basic " + basic).SetArgDisplayNames("in HTTP Basic");
+        yield return new TestCaseData(basic.TrimEnd('=').Replace('+', '-').Replace('/', '_')).SetArgDisplayNames("in base64url");
+        yield return new TestCaseData(Convert.ToBase64String(Encoding.UTF8.GetBytes(OddSecret))).SetArgDisplayNames("in base64");
+        yield return new TestCaseData(Uri.EscapeDataString(OddSecret)).SetArgDisplayNames("percent-encoded");
+        yield return new TestCaseData("client_secret=" + WebUtility.UrlEncode(OddSecret)).SetArgDisplayNames("form-encoded");
+    }
+
+    [TestCaseSource(nameof(Spellings))]
+    public async Task An_answer_that_repeats_the_secret_in_another_spelling_does_not_show_it_either(string spelling)
+    {
+        foreach (string member in (string[])["error", "error_description"])
+        {
+            string body = new JsonObject { ["error"] = "invalid_client", [member] = $"not {spelling} here" }.ToJsonString();
+            using var world = new World { Answer = () => new HttpResponseMessage(HttpStatusCode.Unauthorized) { Content = new StringContent(body) } };
+
+            Exception error = (await Assert.CatchAsync<TokenRequestFailedException>(() => world.Client(TokenSources.ClientCredentials("pull", OddSecret)).GetAsync("")))!;
+
+            Assert.That(error.ToString(), Does.Contain("(the secret, not shown)").And.Not.Contain(spelling), member);
+        }
+    }
+
+    [Test]
+    public async Task A_type_that_repeats_the_secret_does_not_show_it()
+    {
+        using var world = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"x","token_type":"{{Uri.EscapeDataString(OddSecret)}}"}""") };
+
+        Exception error = (await Assert.CatchAsync<TokenRequestFailedException>(() => world.Client(TokenSources.ClientCredentials("pull", OddSecret)).GetAsync("")))!;
+
+        Assert.That(error.ToString(), Does.Contain("(the secret, not shown)"));
+    }
+
+    [Test]
+    public async Task A_handler_that_puts_the_request_into_its_failure_does_not_bring_the_secret_along()
+    {
+        using var world = new World { Answer = () => throw new HttpRequestException($"POST client_secret={Uri.EscapeDataString(OddSecret)} failed") };
+
+        Exception error = (await Assert.CatchAsync<TokenRequestFailedException>(() => world.Client(TokenSources.ClientCredentials("pull", OddSecret)).GetAsync("")))!;
+
+        Assert.That(error.ToString(), Does.Contain("could not be reached").And.Not.Contain(Uri.EscapeDataString(OddSecret)));
+    }
+
+    // Whatever the issuer answers, keys or tokens, has the same bounds.
+
+    [Test]
+    public async Task An_endless_answer_is_broken_off_after_a_mebibyte()
+    {
+        using var body = new EndlessStream();
+        using var world = new World { Answer = () => new HttpResponseMessage(HttpStatusCode.OK) { Content = new StreamContent(body) } };
+
+        await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
+            .With.Message.EndsWith("https://issuer.test/token answered more than 1048576 bytes"));
+        Assert.That(body.Given, Is.InRange(1024 * 1024, 1280 * 1024));
+        Assert.That(body.IsDisposed);
+    }
+
+    [Test]
+    public async Task An_answer_of_a_byte_a_second_ends_after_five_seconds()
+    {
+        using var drip = new DrippingStream();
+        using var world = new World { Answer = () => new HttpResponseMessage(HttpStatusCode.OK) { Content = new StreamContent(drip) } };
+        Task call = world.Client().GetAsync("");
+        for (int second = 0; second < 5; second++)
+        {
+            await KeyRoom.UntilAsync(() => drip.IsWaiting, "the next byte is waited for");
+            Assert.That(call.IsCompleted, Is.False, $"after {second} s");
+            world.Scene.Clock.Advance(TimeSpan.FromSeconds(1));
+            drip.Drip();
+        }
+
+        await Assert.ThatAsync(() => call.WaitAsync(KeyRoom.Patience), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("no answer within 5 s"));
+    }
+
+    [Test]
+    public async Task A_content_encoding_that_was_not_asked_for_is_refused()
+    {
+        using var world = new World
+        {
+            Answer = () => new HttpResponseMessage(HttpStatusCode.OK) { Content = new ByteArrayContent([1, 2, 3]) { Headers = { ContentEncoding = { "gzip" } } } },
+        };
+
+        await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("a Content-Encoding that was not asked for"));
+    }
+
+    [TestCase(HttpStatusCode.Found)]
+    [TestCase(HttpStatusCode.TemporaryRedirect)]
+    public async Task A_redirect_is_not_followed(HttpStatusCode status)
+    {
+        using var world = new World { Answer = () => new HttpResponseMessage(status) { Headers = { Location = new Uri(FakeIssuer.Url + "/elsewhere") } } };
+
+        await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>().With.Message.EndsWith($"answered {(int)status}"));
+        Assert.That(world.Forms, Has.Count.EqualTo(1));
+    }
+
+    [TestCase(HttpStatusCode.OK, "<!doctype html><title>Sign in</title>", "answered with HTML, not JSON, like a login page")]
+    [TestCase(HttpStatusCode.OK, "\r\n <html>", "answered with HTML, not JSON, like a login page")]
+    [TestCase(HttpStatusCode.BadRequest, "<html>", "answered 400 with HTML, not JSON, like a login page")]
+    [TestCase(HttpStatusCode.OK, "token=x", "answered with no JSON object")]
+    [TestCase(HttpStatusCode.OK, "[]", "answered with no JSON object")]
+    [TestCase(HttpStatusCode.BadRequest, "\"invalid_client\"", "answered 400 with no JSON object")]
+    [TestCase(HttpStatusCode.OK, "", "answered without an access_token")]
+    [TestCase(HttpStatusCode.OK, "{}", "answered without an access_token")]
+    [TestCase(HttpStatusCode.OK, """{"access_token":"","token_type":"Bearer"}""", "answered without an access_token")]
+    public async Task An_answer_that_is_no_token_is_named_for_what_it_is(HttpStatusCode status, string body, string expected)
+    {
+        using var world = new World { Answer = () => new HttpResponseMessage(status) { Content = new StringContent(body) } };
+
+        await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
+            .With.Message.EqualTo($"Token request failed: client credentials of 'pull': https://issuer.test/token {expected}")
+            .And.Property("IsTransient").False);
+    }
+
+    // RFC 6749, section 7.1: a client must not use a token whose type it does not understand.
+    [TestCase("\"DPoP\"", "gave a token of the type 'DPoP', and M3 takes Bearer only")]
+    [TestCase("\"mac\"", "gave a token of the type 'mac', and M3 takes Bearer only")]
+    [TestCase("\"N_A\"", "gave a token of the type 'N_A', and M3 takes Bearer only")]
+    [TestCase("null", "gave a token without its token_type, which must be Bearer")]
+    [TestCase(null, "gave a token without its token_type, which must be Bearer")]
+    public async Task A_token_that_is_no_Bearer_token_is_refused(string? type, string expected)
+    {
+        using var world = new World();
+        string member = type is null ? "" : $",\"token_type\":{type}";
+        using var other = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"{{world.Scene.Token}}"{{member}}}""") };
+
+        await Assert.ThatAsync(() => other.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>().With.Message.EndsWith(expected));
+        Assert.That(other.Scene.Server.Arrivals, Is.Empty);
+    }
+
+    [TestCase("bearer")]
+    [TestCase("BEARER")]
+    public async Task The_case_of_the_type_does_not_matter(string type)
+    {
+        string? token = null;
+        using var world = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"{{token}}","token_type":"{{type}}"}""") };
+        token = world.Scene.Token;
+
+        (await world.Client().GetAsync("")).Dispose();
+
+        Assert.That(world.Scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    // A user's own source asks over the same backchannel.
+
+    [Test]
+    public async Task A_source_of_one_s_own_is_bounded_as_well()
+    {
+        using var body = new EndlessStream();
+        using var drip = new DrippingStream();
+        var bodies = new Queue<Stream>([body, drip]);
+        using var world = new World { Answer = () => new HttpResponseMessage(HttpStatusCode.OK) { Content = new StreamContent(bodies.Dequeue()) } };
+        var source = new Asking();
+        HttpClient client = world.Client(source);
+
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+        Assert.That(source.Failure, Is.InstanceOf<HttpRequestException>().With.Message.EqualTo("https://issuer.test/token answered more than 1048576 bytes"));
+
+        world.Scene.Clock.Advance(TimeSpan.FromMinutes(1));
+        Task slow = client.GetAsync("");
+        await KeyRoom.UntilAsync(() => drip.IsWaiting, "the answer is waited for");
+        world.Scene.Clock.Advance(TimeSpan.FromSeconds(5));
+        await Assert.ThatAsync(() => slow.WaitAsync(KeyRoom.Patience), Throws.TypeOf<TokenRequestFailedException>().With.Property("IsTransient").True);
+        Assert.That(source.Failure, Is.InstanceOf<HttpRequestException>().With.Message.EqualTo("https://issuer.test/token did not answer within 5 s"));
+    }
+
     [Test]
     public async Task A_token_endpoint_that_cannot_be_reached_may_come_back()
     {
@@ -166,6 +335,27 @@ public sealed class ClientCredentialsTests
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
             .With.Message.EqualTo("Token request failed: client credentials of 'pull' threw DirectoryNotFoundException"));
+    }
+
+    /// <summary>A source as a user may write it, without bounds of its own.</summary>
+    private sealed class Asking : ITokenSource
+    {
+        public Exception? Failure { get; private set; }
+
+        public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+        {
+            try
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, FakeIssuer.Url + "/token") { Content = new StringContent("") };
+                using HttpResponseMessage response = await context.Backchannel.SendAsync(request, cancellationToken);
+                return await response.Content.ReadAsStringAsync(cancellationToken);
+            }
+            catch (Exception e)
+            {
+                Failure = e;
+                throw;
+            }
+        }
     }
 
     /// <summary>A scene whose issuer has a token endpoint.</summary>

@@ -29,7 +29,11 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         ?? throw new BackchannelException($"the issuer {Printable.Quote(options.IssuerUrl)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}");
 
     /// <summary>Has the metadata read anew next time: what they name did not answer as it should.</summary>
-    public void Forget() => Array.Clear(_documents);
+    public void Forget()
+    {
+        foreach (ref Document? document in _documents.AsSpan())
+            document = document is null ? null : document with { Until = default };
+    }
 
     private async ValueTask<T?> FindAsync<T>(Func<JsonElement, T?> read, bool mayBeKept, CancellationToken cancellationToken)
         where T : class

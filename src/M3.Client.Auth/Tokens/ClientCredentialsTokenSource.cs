@@ -26,6 +26,12 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
         {
             throw Failure(e, secret: null);
         }
+        catch (TokenRequestFailedException)
+        {
+            // It may have moved.
+            context.Metadata.Forget();
+            throw;
+        }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw new TokenRequestFailedException($"{Name}: no answer within {Duration.Describe(Backchannel.Timeout)}", isTransient: true);

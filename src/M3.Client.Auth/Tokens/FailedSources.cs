@@ -40,11 +40,12 @@ internal sealed class FailedSources(Clock clock)
         {
             if (!_entries.TryGetValue(source, out Entry? entry))
                 _entries[source] = entry = new Entry();
+            // The same failure thrown once more is no new one.
+            if (entry.Pause.Remaining(clock.Now) > TimeSpan.Zero)
+                return;
             if (!isUrgent)
                 entry.Pause.Reset();
-            // The same failure thrown once more is no new one.
-            if (entry.Pause.Remaining(clock.Now) <= TimeSpan.Zero)
-                entry.Pause.Extend(clock.Now);
+            entry.Pause.Extend(clock.Now);
             entry.Failure = failure is null ? null : ExceptionDispatchInfo.Capture(failure);
         }
     }

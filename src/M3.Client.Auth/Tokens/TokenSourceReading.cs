@@ -10,13 +10,15 @@ internal static class TokenSourceReading
     /// <exception cref="M3AuthException">The source failed; whatever it threw, no token and no secret at hand is in it.</exception>
     public static async ValueTask<string?> ReadWithoutCallerAsync(this ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
     {
+        bool isOnDemand = FailedSources.IsOnDemand(source);
+        if (isOnDemand && context.Failed.HadNone(source))
+            return null;
+
         try
         {
-            if (!FailedSources.IsOnDemand(source))
+            if (!isOnDemand)
                 return await source.ReadAsync(context, cancellationToken).ConfigureAwait(false);
 
-            if (context.Failed.HadNone(source))
-                return null;
             string? raw = null;
             await Detached.Run(async () => raw = await source.ReadAsync(context, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
             if (string.IsNullOrWhiteSpace(raw))

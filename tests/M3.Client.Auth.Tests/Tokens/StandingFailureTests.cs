@@ -1,0 +1,278 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.Configuration;
+using RichardSzalay.MockHttp;
+
+namespace M3.Client.Auth.Tests.Tokens;
+
+/// <summary>What an on-demand source fails with, or returns that is no valid token, stands for a moment that grows from 1 to 30 s.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class StandingFailureTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    [TestCase("another audience", typeof(InvalidAudienceException))]
+    [TestCase("a missing scope", typeof(MissingScopesException))]
+    [TestCase("another issuer", typeof(InvalidIssuerException))]
+    [TestCase("expired", typeof(TokenExpiredException))]
+    [TestCase("of the future", typeof(TokenNotYetValidException))]
+    [TestCase("an unknown key", typeof(InvalidTokenSignatureException))]
+    [TestCase("opaque", typeof(InvalidTokenFormatException))]
+    [TestCase("none", typeof(MissingTokenException))]
+    [TestCase("a failure", typeof(TokenRequestFailedException))]
+    public async Task Two_hundred_calls_ask_once(string answer, Type error)
+    {
+        int asked = 0;
+        using var scene = new Scene();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ =>
+        {
+            asked++;
+            return new(Answer(scene, answer));
+        }));
+
+        for (int i = 0; i < 200; i++)
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf(error));
+
+        Assert.That(asked, Is.EqualTo(1));
+        Assert.That(scene.Issuer.JwksRequests, Is.LessThanOrEqualTo(2));
+    }
+
+    [Test]
+    public async Task Two_hundred_calls_with_client_credentials_make_one_token_request([Values("aud", "scope")] string claim)
+    {
+        using var scene = new Scene();
+        ServeTokens(scene, () => scene.NewToken(claims => claims[claim] = "other"), out Func<int> count);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.ClientCredentials("pull", "secret"));
+
+        for (int i = 0; i < 200; i++)
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.InstanceOf<M3AuthException>());
+        int atOnce = count();
+        for (int second = 0; second < 600; second++)
+        {
+            scene.Clock.Advance(Second);
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.InstanceOf<M3AuthException>());
+        }
+
+        TestContext.Out.WriteLine($"200 calls: {atOnce} token request, {scene.Issuer.DiscoveryRequests} of metadata; ten minutes more, a call a second: {count()} token requests");
+        Assert.That((atOnce, scene.Issuer.DiscoveryRequests), Is.EqualTo((1, 1)));
+        Assert.That(count(), Is.InRange(20, 26));
+    }
+
+    [Test]
+    public async Task The_moment_grows_from_one_second_to_thirty()
+    {
+        List<DateTimeOffset> asked = [];
+        using var scene = new Scene();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ =>
+        {
+            asked.Add(scene.Now);
+            throw new IOException();
+        }));
+
+        for (int i = 0; i < 2000; i++)
+        {
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+            scene.Clock.Advance(TimeSpan.FromMilliseconds(100));
+        }
+
+        double[] gaps = [.. asked.Zip(asked.Skip(1), (a, b) => (b - a).TotalSeconds)];
+        TestContext.Out.WriteLine("asked again after " + string.Join(", ", gaps) + " s");
+        Assert.That(gaps[..5], Is.Ordered);
+        Assert.That(gaps[0], Is.InRange(1, 1.3));
+        Assert.That(gaps[1], Is.InRange(2, 2.5));
+        Assert.That(gaps[5..], Is.All.InRange(25, 30.1));
+    }
+
+    [Test]
+    public async Task A_source_that_works_again_is_forgiven_at_once()
+    {
+        bool fails = true;
+        int asked = 0;
+        using var scene = new Scene();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => ++asked > 0 && fails ? throw new IOException() : new(scene.NewToken())));
+        for (int i = 0; i < 100; i++)
+        {
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+            scene.Clock.Advance(Second);
+        }
+
+        fails = false;
+        scene.Clock.Advance(30 * Second);
+        (await client.GetAsync("")).Dispose();
+        fails = true;
+        scene.Clock.Advance(TimeSpan.FromHours(1));
+        asked = 0;
+        for (int i = 0; i < 2; i++)
+        {
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+            scene.Clock.Advance(TimeSpan.FromSeconds(1.3));
+        }
+
+        Assert.That(asked, Is.EqualTo(2), "the pauses begin at one second again");
+    }
+
+    [Test]
+    public async Task Another_source_of_the_chain_that_gets_a_token_meanwhile_is_used_within_a_second()
+    {
+        using var scene = new Scene();
+        var configuration = new ConfigurationManager();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FirstOf(
+            TokenSources.FromConfiguration(configuration, "token"), TokenSources.From(_ => throw new IOException())));
+        for (int i = 0; i < 100; i++)
+        {
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+            scene.Clock.Advance(Second);
+        }
+
+        configuration["token"] = scene.NewToken();
+        scene.Clock.Advance(Second);
+        (await client.GetAsync("")).Dispose();
+
+        Assert.That(scene.Server.Arrivals.Single().Token, Is.EqualTo(configuration["token"]));
+    }
+
+    [Test]
+    public async Task A_source_without_a_token_is_asked_once_and_the_next_of_the_chain_has_it()
+    {
+        int asked = 0;
+        using var scene = new Scene();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FirstOf(
+            TokenSources.From(_ => ++asked > 0 ? new((string?)null) : default),
+            TokenSources.From(_ => new(scene.NewToken(claims => claims["aud"] = "other")))));
+
+        for (int i = 0; i < 50; i++)
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<InvalidAudienceException>());
+
+        Assert.That(asked, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_401_that_newer_tokens_do_not_cure_makes_the_source_asked_ever_less_often()
+    {
+        int asked = 0;
+        using var scene = new Scene(options => options.RateLimitEnabled = false);
+        scene.Server.Answer = request => FakeM3.Refuse(request, null);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => ++asked > 0 ? new(scene.NewToken()) : default));
+
+        for (int i = 0; i < 200; i++)
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
+        Assert.That(asked, Is.EqualTo(2), "for the first call, and once more after its 401");
+        for (int second = 0; second < 300; second++)
+        {
+            scene.Clock.Advance(Second);
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
+        }
+
+        TestContext.Out.WriteLine($"200 calls at once and 300 within five minutes, each answered 401: asked {asked} times");
+        Assert.That(asked, Is.InRange(12, 17));
+    }
+
+    [Test]
+    public async Task A_401_long_after_the_last_one_is_looked_into_at_once()
+    {
+        int asked = 0;
+        using var scene = new Scene(options => options.RateLimitEnabled = false);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => ++asked > 0
+            ? new(scene.NewToken(claims => claims["exp"] = scene.Now.AddHours(9).ToUnixTimeSeconds())) : default));
+        for (int i = 0; i < 5; i++)
+        {
+            string? rejected = i == 0 ? null : scene.Server.Arrivals[^1].Token;
+            scene.Server.Answer = request => request.Headers.Authorization!.Parameter == rejected
+                ? FakeM3.Refuse(request, null) : new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request };
+
+            (await client.GetAsync("")).Dispose();
+            scene.Clock.Advance(TimeSpan.FromSeconds(62));
+        }
+
+        Assert.That(asked, Is.EqualTo(5));
+    }
+
+    [Test]
+    public async Task The_metadata_are_kept_for_token_requests_as_long_as_keys()
+    {
+        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromHours(2));
+        ServeTokens(scene, () => scene.NewToken(claims => claims["exp"] = scene.Now.AddMinutes(5).ToUnixTimeSeconds()), out Func<int> count);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.ClientCredentials("pull", "secret"));
+
+        for (int minute = 0; minute < 60; minute++)
+        {
+            (await client.GetAsync("")).Dispose();
+            scene.Clock.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        TestContext.Out.WriteLine($"an hour of 5-minute tokens: {count()} token requests, {scene.Issuer.DiscoveryRequests} of metadata, {scene.Issuer.JwksRequests} of keys");
+        Assert.That(count(), Is.GreaterThanOrEqualTo(12));
+        Assert.That((scene.Issuer.DiscoveryRequests, scene.Issuer.JwksRequests), Is.EqualTo((1, 1)));
+    }
+
+    [Test]
+    public async Task A_token_endpoint_that_moved_is_found_after_its_failure()
+    {
+        using var scene = new Scene();
+        bool isGone = false;
+        ServeTokens(scene, () => isGone ? "" : scene.NewToken(), out Func<int> count, path: "/old");
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.ClientCredentials("pull", "secret"));
+        (await client.GetAsync("")).Dispose();
+        ServeTokens(scene, () => scene.NewToken(), out Func<int> countMoved, path: "/new");
+        isGone = true;
+
+        scene.Clock.Advance(TimeSpan.FromMinutes(31));
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+        scene.Clock.Advance(2 * Second);
+        (await client.GetAsync("")).Dispose();
+
+        Assert.That((count(), countMoved()), Is.EqualTo((2, 1)));
+    }
+
+    [Test]
+    public async Task The_same_token_is_not_judged_twice_by_the_same_keys()
+    {
+        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
+        scene.Token = scene.NewToken(claims => claims["aud"] = "other");
+
+        M3AuthException first = await scene.FailAsync<InvalidAudienceException>();
+        Assert.That(await scene.FailAsync(), Is.SameAs(first));
+
+        // New keys are another matter.
+        using var provider = new M3TokenProvider(scene.Options());
+        first = (await Assert.CatchAsync<InvalidAudienceException>(() => provider.GetTokenAsync().AsTask()))!;
+        scene.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        string bad = scene.Token!;
+        scene.Token = scene.NewToken(header: header => header["kid"] = "nobody's");
+        await Assert.ThatAsync(() => provider.GetTokenAsync().AsTask(), Throws.TypeOf<InvalidTokenSignatureException>());
+        scene.Token = bad;
+        M3AuthException second = (await Assert.CatchAsync<InvalidAudienceException>(() => provider.GetTokenAsync().AsTask()))!;
+        Assert.That(second, Is.Not.SameAs(first));
+    }
+
+    private static string? Answer(Scene scene, string answer) => answer switch
+    {
+        "another audience" => scene.NewToken(claims => claims["aud"] = "other"),
+        "a missing scope" => scene.NewToken(claims => claims["scope"] = "read:notes"),
+        "another issuer" => scene.NewToken(claims => claims["iss"] = "https://else.test"),
+        "expired" => scene.NewToken(claims => claims["exp"] = 1),
+        "of the future" => scene.NewToken(claims => claims["nbf"] = scene.Now.AddHours(9).ToUnixTimeSeconds()),
+        "an unknown key" => scene.NewToken(header: header => header["kid"] = Guid.NewGuid().ToString()),
+        "opaque" => "opaque",
+        "none" => null,
+        _ => throw new IOException(),
+    };
+
+    private static void ServeTokens(Scene scene, Func<string> newToken, out Func<int> count, string path = "/token")
+    {
+        int requests = 0;
+        scene.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json(new JsonObject
+        {
+            ["issuer"] = FakeIssuer.Url,
+            ["jwks_uri"] = FakeIssuer.Url + "/jwks",
+            ["token_endpoint"] = FakeIssuer.Url + path,
+        }.ToJsonString()));
+        scene.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + path).Respond(_ =>
+        {
+            requests++;
+            return FakeIssuer.Json(new JsonObject { ["access_token"] = newToken(), ["token_type"] = "Bearer" }.ToJsonString());
+        });
+        count = () => requests;
+    }
+}

@@ -1,4 +1,5 @@
 using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.Time.Testing;
 
 namespace M3.Client.Auth.Tests.Tokens;
 
@@ -101,22 +102,24 @@ public sealed class ClockJumpTests
     }
 
     [Test]
-    public async Task Set_forward_by_a_day_and_more_while_keys_are_fetched_it_breaks_nothing()
+    public async Task Set_forward_by_a_day_between_any_two_looks_at_it_breaks_nothing([Range(1, 12)] int look)
+    {
+        var clock = new JumpsAtLook(look);
+        using var room = new KeyRoom(options => options.TimeProvider = clock);
+
+        Assert.That((await room.GetAsync()).KeyIds, Does.Contain(FakeIssuer.RsaKeyId));
+        Assert.That((await room.GetAsync()).KeyIds, Does.Contain(FakeIssuer.RsaKeyId));
+    }
+
+    [Test]
+    public async Task Set_forward_by_a_day_while_the_issuer_is_down_it_ends_the_keys()
     {
         using var world = new World();
-        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = world.Scene.Issuer.AnswerJwks;
-        (await world.Scene.CallAsync()).Dispose();
-        world.Clock.Advance(TimeSpan.FromHours(1));
         world.Scene.Token = world.Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddDays(3).ToUnixTimeSeconds());
-        world.Scene.Issuer.AnswerJwks = request =>
-        {
-            world.Clock.Jump(TimeSpan.FromHours(26));
-            return answer(request);
-        };
-
         (await world.Scene.CallAsync()).Dispose();
-        world.Clock.Jump(TimeSpan.FromHours(26));
         world.Scene.Issuer.GoDown();
+
+        world.Clock.Jump(TimeSpan.FromHours(26));
 
         await world.Scene.FailAsync<JwksUnavailableException>();
     }
@@ -198,6 +201,15 @@ public sealed class ClockJumpTests
         {
             return e;
         }
+    }
+
+    private sealed class JumpsAtLook(int look) : FakeTimeProvider(Scene.Noon)
+    {
+        private int _looks;
+
+        public override long GetTimestamp() => base.GetUtcNow().Ticks;
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + (Interlocked.Increment(ref _looks) >= look ? TimeSpan.FromHours(26) : TimeSpan.Zero);
     }
 
     private sealed class World : IDisposable

@@ -59,6 +59,7 @@ public sealed class BearerChallenge
     private sealed class Reader(string line)
     {
         private int _at;
+        private bool _isStrict;
 
         private bool AtEnd => _at >= line.Length;
 
@@ -111,18 +112,79 @@ public sealed class BearerChallenge
             return true;
         }
 
+        // Servers in the field put their words between quotation marks as they are: error_description=""exp" claim timestamp check failed".
+        // So a mark ends the value only where the challenge goes on behind it, as it always does where marks inside are escaped.
         private string ReadQuoted()
         {
             var text = new StringBuilder();
-            for (_at++; !AtEnd && line[_at] != '"'; _at++)
+            (int Length, int At)? first = null;
+            for (_at++; !AtEnd; _at++)
             {
-                if (line[_at] == '\\' && _at + 1 < line.Length)
+                if (line[_at] == '"')
+                {
+                    if (_isStrict || GoesOnBehind(_at))
+                    {
+                        _at++;
+                        return text.ToString();
+                    }
+
+                    first ??= (text.Length, _at);
+                }
+                else if (line[_at] == '\\' && _at + 1 < line.Length)
+                {
                     _at++;
+                }
+
                 text.Append(line[_at]);
             }
 
-            _at++;
-            return text.ToString();
+            // It goes on nowhere: then the first mark counts, and so for the rest of the line, which need not be searched again.
+            if (first is not { } end)
+                return text.ToString();
+            _isStrict = true;
+            _at = end.At + 1;
+            return text.ToString(0, end.Length);
+        }
+
+        // Whether a mark is followed by the line's end, or by a further parameter or challenge, most often behind a comma.
+        private bool GoesOnBehind(int mark)
+        {
+            int before = _at;
+            _at = mark + 1;
+            SkipWhile(IsBlank);
+            bool goesOn = AtEnd || (line[_at] is ',' or ';' ? IsListElementNext() : _at > mark + 1 && IsParameterNext());
+            _at = before;
+            return goesOn;
+        }
+
+        private bool IsListElementNext()
+        {
+            while (true)
+            {
+                SkipWhile(static c => c is ',' or ';' or ' ' or '\t');
+                if (AtEnd || IsParameterNext())
+                    return true;
+
+                // A scheme, alone or with something of its own; of a sentence, more must prove to be none.
+                if (ReadWhile(IsTokenCharacter).Length == 0)
+                    return false;
+                SkipToken68();
+                SkipWhile(IsBlank);
+                if (AtEnd || IsParameterNext())
+                    return true;
+                if (line[_at] != ',')
+                    return false;
+            }
+        }
+
+        private bool IsParameterNext()
+        {
+            int start = _at;
+            bool isOne = ReadWhile(IsTokenCharacter).Length > 0;
+            SkipWhile(IsBlank);
+            isOne &= !AtEnd && line[_at] == '=';
+            _at = start;
+            return isOne;
         }
 
         // What follows a scheme may be one token68 ("Negotiate YII=") instead of parameters.

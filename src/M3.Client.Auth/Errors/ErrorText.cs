@@ -7,11 +7,26 @@ internal static class ErrorText
     // left out, since some servers write 'exp' and others "exp".
     private static readonly (M3AuthError Error, string[] Phrases)[] Known =
     [
-        (M3AuthError.InvalidTokenSignature, ["signature", "no key found", "jwt verification fails"]),
-        (M3AuthError.TokenExpired, ["has expired", "token expired", "is expired", "expired at", "jwt expired", "exp claim timestamp", "no expiration"]),
-        (M3AuthError.TokenNotYetValid, ["not yet valid", "not valid before", "jwt not active", "used before", "nbf claim timestamp", "iat claim timestamp"]),
-        (M3AuthError.InvalidIssuer, ["issuer", "iss claim", "issued by a different provider"]),
-        (M3AuthError.InvalidAudience, ["audience", "aud claim"]),
+        (M3AuthError.InvalidTokenFormat,
+        [
+            "enough segments", "many segments", "header padding", "payload padding", "header string", "payload string", "compact jws",
+            "protected header is invalid", "jwt claims set", "jwt malformed", "malformed jwt", "token format",
+        ]),
+        (M3AuthError.JwksUnavailable,
+        [
+            "key set http response", "key set malformed", "fetch jwks", "fetch data from the url", "jwk set did not contain",
+            "jwks endpoint did not contain",
+        ]),
+        (M3AuthError.InvalidTokenSignature,
+        [
+            "signature", "algorithm", "alg value", "key type", "no key found", "no applicable key", "matching keys found", "signing key that matches",
+            "key id", "crit header", "critical extension", "extension header parameter", "jwt verification fails",
+        ]),
+        (M3AuthError.TokenExpired, ["has expired", "token expired", "is expired", "expired at", "jwt expired", "too far in the past", "exp claim", "claim (exp)", "key exp ", "no expiration"]),
+        (M3AuthError.TokenNotYetValid,
+            ["not yet valid", "not valid before", "jwt not active", "used before", "nbf claim", "claim (nbf)", "key nbf ", "iat claim", "claim (iat)", "key iat "]),
+        (M3AuthError.InvalidIssuer, ["issuer", "iss claim", "key iss ", "issued by a different provider"]),
+        (M3AuthError.InvalidAudience, ["audience", "aud claim", "key aud ", "issued for this resource"]),
     ];
 
     public static M3AuthError? Recognise(string? text)
@@ -19,7 +34,9 @@ internal static class ErrorText
         if (text is null)
             return null;
 
-        string sentence = text.Replace("\"", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal);
+        string sentence = text.Replace("\"", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal)
+            // To Python's libraries the signature of an expired token has expired.
+            .Replace("Signature has expired", "Token has expired", StringComparison.OrdinalIgnoreCase);
         M3AuthError[] named = [.. Known.Where(known => ContainsAny(sentence, known.Phrases)).Select(known => known.Error)];
 
         // Whoever lists what can be wrong names nothing: RFC 6750's own "expired, revoked, malformed, or invalid for other reasons",

@@ -35,7 +35,9 @@ internal static partial class M3Answer
             };
         }
 
-        return status == HttpStatusCode.Unauthorized ? Unauthorized(status, challenge) : null;
+        return status == HttpStatusCode.Unauthorized
+            ? FromWords(challenge?.ErrorDescription, Describe(status, challenge), status, challenge)
+            : null;
     }
 
     /// <summary>The error for a 401 from an address that the call was redirected to, where the token was not carried along.</summary>
@@ -59,11 +61,12 @@ internal static partial class M3Answer
     [GeneratedRegex("^Required scopes?: (.+)$", RegexOptions.CultureInvariant)]
     private static partial Regex RequiredScopes();
 
-    private static M3AuthException Unauthorized(HttpStatusCode status, BearerChallenge? challenge)
-    {
-        string detail = Describe(status, challenge);
-        return ErrorText.Recognise(challenge?.ErrorDescription) switch
+    /// <summary>The error that a server's words name; <see cref="RejectedException"/> when they name none.</summary>
+    public static M3AuthException FromWords(string? words, string detail, HttpStatusCode? status = null, BearerChallenge? challenge = null) =>
+        ErrorText.Recognise(words) switch
         {
+            M3AuthError.InvalidTokenFormat => new InvalidTokenFormatException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.JwksUnavailable => new JwksUnavailableException(detail) { StatusCode = status, Challenge = challenge },
             M3AuthError.TokenExpired => new TokenExpiredException(detail) { StatusCode = status, Challenge = challenge },
             M3AuthError.TokenNotYetValid => new TokenNotYetValidException(detail) { StatusCode = status, Challenge = challenge },
             M3AuthError.InvalidIssuer => new InvalidIssuerException(detail) { StatusCode = status, Challenge = challenge },
@@ -71,7 +74,6 @@ internal static partial class M3Answer
             M3AuthError.InvalidTokenSignature => new InvalidTokenSignatureException(detail) { StatusCode = status, Challenge = challenge },
             _ => new RejectedException(detail) { StatusCode = status, Challenge = challenge },
         };
-    }
 
     private static string Describe(HttpStatusCode status, BearerChallenge? challenge)
     {

@@ -10,9 +10,15 @@ internal static partial class ToolText
 {
     private const int MaxLength = 2000;
 
+    private const string FailedFetch = "Failed to fetch JWKS";
+
+    // M4's, M3's successor's, when its own settings are wrong.
+    private const string NotConfigured = "Authentication system not properly configured";
+
     private static readonly string[] Frames = ["Token validation failed:", "Invalid token:"];
 
-    private const string FailedFetch = "Failed to fetch JWKS";
+    // What goes on with something of the token's or the issuer's.
+    private static readonly string[] Beginnings = ["No key found for kid: ", "Unsupported key type: ", FailedFetch];
 
     /// <summary>The error that the text is, or null.</summary>
     public static M3AuthException? Read(string? text)
@@ -36,11 +42,13 @@ internal static partial class ToolText
             return null;
 
         string reason = rest.ToString();
-        return Known(reason, isError, isFailure, isFramed) ?? (isFailure || (isError && isFramed) ? Rejected(reason) : null);
+        return Known(reason, isError, isFailure, isFramed) ?? (isFailure || (isError && isFramed) ? InItsOwnWords(reason) : null);
     }
 
-    private static RejectedException Rejected(string reason) =>
-        new(reason.Length == 0 ? "M3 answered so to a tool call" : $"M3 answered: {Printable.Text(reason, 300)}");
+    // Behind M3's frame stand the words of the library that it checks with.
+    private static M3AuthException InItsOwnWords(string reason) => reason.Length == 0
+        ? new RejectedException("M3 answered so to a tool call")
+        : M3Answer.FromWords(reason, $"M3 answered: {Printable.Text(reason, 300)}");
 
     private static M3AuthException? Known(string reason, bool isError, bool isFailure, bool isFramed)
     {
@@ -63,10 +71,8 @@ internal static partial class ToolText
             return new MissingScopesException(QuotedName().Matches(scopes.Groups[1].Value).Select(name => name.Groups[1].Value + name.Groups[2].Value), null);
         if (!isError && !isFailure && !isFramed)
             return null;
-        if (reason.StartsWith("No key found for kid: ", StringComparison.Ordinal))
-            return new InvalidTokenSignatureException($"M3 answered: {Printable.Text(reason)}");
-        if (reason.StartsWith(FailedFetch, StringComparison.Ordinal))
-            return new JwksUnavailableException($"M3 answered: {Printable.Text(reason, 300)}");
+        if (reason == NotConfigured || Beginnings.Any(beginning => reason.StartsWith(beginning, StringComparison.Ordinal)))
+            return InItsOwnWords(reason);
         return null;
     }
 

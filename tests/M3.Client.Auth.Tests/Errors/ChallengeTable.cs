@@ -113,6 +113,21 @@ public static class ChallengeTable
         new("go-oidc", ["""Bearer error="invalid_token", error_description="oidc: token is expired (Token Expiry: 2026-11-23 08:00:00 +0000 UTC)" """], M3AuthError.TokenExpired, InvalidToken),
         new("Cloudflare Access", ["""Bearer resource_metadata="https://m3.example.com/.well-known/oauth-protected-resource", error="invalid_token", error_description="Missing or invalid access token" """], M3AuthError.Rejected, InvalidToken),
 
+        // PyJWT from 2.8 and 2.10 on, as its source has them
+        new("PyJWT, audience", ["""Bearer error="invalid_token", error_description="Audience doesn't match" """], M3AuthError.InvalidAudience, InvalidToken),
+        new("PyJWT, sub", ["""Bearer error="invalid_token", error_description="Subject must be a string" """], M3AuthError.Rejected, InvalidToken),
+        new("PyJWT, jti", ["""Bearer error="invalid_token", error_description="JWT ID must be a string" """], M3AuthError.Rejected, InvalidToken),
+
+        // Quotation marks inside of quotation marks, as servers leave them
+        new("marks around the first word", ["""Bearer error="invalid_token", error_description=""exp" claim timestamp check failed", scope="a", resource_metadata="https://m3.test/x" """], M3AuthError.TokenExpired, InvalidToken, "a") { Description = "\"exp\" claim timestamp check failed", ResourceMetadata = "https://m3.test/x" },
+        new("marks around the last word", ["""Bearer error="invalid_token", error_description="unexpected claim "aud"", scope="a" """], M3AuthError.Rejected, InvalidToken, "a") { Description = "unexpected claim \"aud\"" },
+        new("marks around the last word of the line", ["""Bearer error="invalid_token", scope="a", error_description="not "this"" """], M3AuthError.Rejected, InvalidToken, "a") { Description = "not \"this\"" },
+        new("marks with a comma behind", ["""Bearer error="invalid_token", error_description="no "aud", "iss", nor "sub" claim", scope="a" """], M3AuthError.Rejected, InvalidToken, "a") { Description = "no \"aud\", \"iss\", nor \"sub\" claim" },
+        new("marks with a comma and words behind", ["""Bearer error="invalid_token", error_description="a "kid", some thing, and "more", that is no scheme", scope="a" """], M3AuthError.Rejected, InvalidToken, "a") { Description = "a \"kid\", some thing, and \"more\", that is no scheme" },
+        new("marks before another scheme", ["""Bearer error_description="not "this"", Basic realm="x", Negotiate, NTLM abc="""], M3AuthError.Rejected) { Description = "not \"this\"" },
+        new("marks without an end", ["""Bearer error="invalid_token", error_description="not "this" and nothing more"""], M3AuthError.Rejected, InvalidToken) { Description = "not " },
+        new("semicolons between", ["""Bearer error="invalid_token"; error_description="Token has expired"; scope="a" """], M3AuthError.TokenExpired, InvalidToken, "a"),
+
         // RFC 6750
         new("RFC 6750, section 3", ["""Bearer realm="example" """], M3AuthError.Rejected),
         new("RFC 6750, expired", ["""Bearer realm="example", error="invalid_token", error_description="The access token expired" """], M3AuthError.TokenExpired, InvalidToken),

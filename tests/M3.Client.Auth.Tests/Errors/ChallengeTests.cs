@@ -67,6 +67,18 @@ public sealed class ChallengeTests
         }
     }
 
+    // Millions of places where a value could end: work that grew with their square would not end today.
+    [TestCase("x\"")]
+    [TestCase("\", a")]
+    [TestCase("\", a b=, ")]
+    [TestCase("\\\"")]
+    public void The_work_grows_with_the_length_of_a_line_alone(string piece)
+    {
+        string line = "Bearer error=\"" + string.Concat(Enumerable.Repeat(piece, 1024 * 1024 / piece.Length)) + "!";
+
+        Assert.That(BearerChallenge.Find([line]), Is.Not.Null);
+    }
+
     [TestCase(HttpStatusCode.OK)]
     [TestCase(HttpStatusCode.BadRequest)]
     [TestCase(HttpStatusCode.NotFound)]

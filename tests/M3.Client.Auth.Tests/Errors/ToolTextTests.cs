@@ -41,6 +41,10 @@ public sealed class ToolTextTests
         ("OAuth2 authentication failed: something new", M3AuthError.Rejected),
         ("Error: OAuth2 authentication failed: Invalid token: Invalid crypto padding", M3AuthError.Rejected),
         ("Error: Token validation failed: 'NoneType' object has no attribute 'get'", M3AuthError.Rejected),
+        ("Error: Authentication system not properly configured", M3AuthError.Rejected),
+        ("Error: Unsupported key type: EC", M3AuthError.InvalidTokenSignature),
+        ("Error: Token validation failed: Unsupported key type: EC", M3AuthError.InvalidTokenSignature),
+        ("Error: No key found for kid: zz", M3AuthError.InvalidTokenSignature),
     ];
 
     private static readonly string[] Prefixes = ["", "Error: ", "OAuth2 authentication failed: ", "Error: OAuth2 authentication failed: "];
@@ -68,6 +72,9 @@ public sealed class ToolTextTests
         "Token validation failed: somebody wrote",
         "OAuth2 authentication failed in 3 of 5 notes",
         "No key found for kid: zz",
+        "Unsupported key type: EC",
+        "Authentication system not properly configured",
+        "Error: Authentication system not properly configured, said the nurse",
         "Failed to fetch JWKS: somebody wrote",
         "Missing required scopes: none, said the nurse",
         "Rate limit exceeded for infusion pump 3",

@@ -35,9 +35,9 @@ internal static class Settings
         string?[] Row(string name, string? value) => [prefix + name, value, From(name, Environment.GetEnvironmentVariable(prefix + name))];
     }
 
-    // An empty variable counts as not set, except for these two.
+    // An empty variable counts as not set, except for this one.
     private static string From(string name, string? variable) => variable is null ? "default"
-        : string.IsNullOrWhiteSpace(variable) && name is not ("REQUIRED_SCOPES" or "ENABLED") ? "default (the variable is empty)"
+        : string.IsNullOrWhiteSpace(variable) && name != "REQUIRED_SCOPES" ? "default (the variable is empty)"
         : "environment";
 
     private static string Switch(bool value) => value ? "true" : "false";

@@ -35,9 +35,8 @@ internal sealed class SettingsReader
 
     private void ReadM3s(M3AuthOptions options)
     {
-        // M3's rule: "true" in any case is on, whatever else is set is off.
-        if (_find("ENABLED") is { } enabled)
-            options.Enabled = enabled.Equals("true", StringComparison.OrdinalIgnoreCase);
+        if (OnOrOff() is { } isEnabled)
+            options.Enabled = isEnabled;
         if (Text("ISSUER_URL") is { } issuer)
             options.IssuerUrl = issuer;
         if (Text("AUDIENCE") is { } audience)
@@ -96,6 +95,24 @@ internal sealed class SettingsReader
     // Empty counts as not set.
     private string? Text(string name) => _find(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
 
+    // To M3 every word but "true" means off, "1" and " true" too: nobody is to send its calls unprotected by a slip.
+    private bool? OnOrOff()
+    {
+        const string name = "ENABLED";
+        switch (Text(name))
+        {
+            case null:
+                return null;
+            case { } on when on.Equals("true", StringComparison.OrdinalIgnoreCase):
+                return true;
+            case { } off when off.Equals("false", StringComparison.OrdinalIgnoreCase):
+                return false;
+            case { } value:
+                Fail(name, "true or false", value, $", which M3 takes as off: write {_prefix}{name}=true to have OAuth2 on");
+                return null;
+        }
+    }
+
     private bool? Switch(string name)
     {
         string? value = Text(name)?.Trim();
@@ -127,8 +144,8 @@ internal sealed class SettingsReader
         return null;
     }
 
-    private void Fail(string name, string expected, string value) =>
-        _failures.Add($"{_prefix}{name} must be {expected}, but is {Printable.Quote(value)}");
+    private void Fail(string name, string expected, string value, string hint = "") =>
+        _failures.Add($"{_prefix}{name} must be {expected}, but is {Printable.Quote(value)}{hint}");
 
     private static string[] Split(string value) => value.Split(Separators, StringSplitOptions.RemoveEmptyEntries);
 }

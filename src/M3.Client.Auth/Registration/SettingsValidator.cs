@@ -62,6 +62,10 @@ internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
         if (string.IsNullOrWhiteSpace(options.Audience))
             failures.Add($"{prefix}AUDIENCE is required when OAuth2 is enabled");
 
+        // The other way round it is nothing wrong: there are clients without a secret.
+        if (string.IsNullOrWhiteSpace(options.ClientId) && (options.ClientSecret ?? options.ClientSecretFile) is not null)
+            failures.Add($"{prefix}CLIENT_ID is required when {prefix}CLIENT_SECRET{(options.ClientSecret is null ? "_FILE" : "")} is set");
+
         if (options.RequiredScopes.FirstOrDefault(scope => string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace)) is { } odd)
             failures.Add($"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(odd)}");
 

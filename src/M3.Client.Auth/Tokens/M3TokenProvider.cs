@@ -316,7 +316,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         try
         {
             if (string.IsNullOrWhiteSpace(raw))
-                throw new MissingTokenException($"looked in {TokenSourceReading.NameOf(answering)}");
+                throw new MissingTokenException($"looked in {TokenSourceReading.NameOf(answering)}{TokenSources.DescribeMissingHalf(_options)}");
             ValidatedToken validated = await ValidateAsync(raw, cancellationToken).ConfigureAwait(false);
             _log.TokenAccepted(validated.Token, answering, _options);
             return Cache(new CachedToken(raw, validated, _options.ValidateLifetime, RenewalOf(validated.Token, answering), answering));

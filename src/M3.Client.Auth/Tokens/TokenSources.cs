@@ -86,4 +86,9 @@ public static class TokenSources
             chain.Add(new ClientCredentialsTokenSource(clientId, () => File.ReadAllText(file).Trim(), null));
         return chain.Count == 1 ? chain[0] : new FirstOfTokenSource(chain);
     }
+
+    /// <summary>What else to say when the default chain has no token: a client's id alone gets none.</summary>
+    internal static string DescribeMissingHalf(M3AuthOptions options) => options is { TokenSource: null, ClientId: not null, ClientSecret: null, ClientSecretFile: null }
+        ? $"; {options.Prefix}CLIENT_ID is set, but neither {options.Prefix}CLIENT_SECRET nor {options.Prefix}CLIENT_SECRET_FILE is"
+        : "";
 }

@@ -179,7 +179,8 @@ public sealed class TokenCheckTests
 
     [TestCase("M3_OAUTH2_ISSUER_URL", "", "M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled")]
     [TestCase("M3_OAUTH2_JWKS_CACHE_TTL", "soon", "M3_OAUTH2_JWKS_CACHE_TTL must be a positive whole number of seconds, but is 'soon'")]
-    [TestCase("M3_OAUTH2_ENABLED", "yes", "OAuth2 is off: M3_OAUTH2_ENABLED is not 'true'")]
+    [TestCase("M3_OAUTH2_ENABLED", "yes", "M3_OAUTH2_ENABLED must be true or false, but is 'yes'")]
+    [TestCase("M3_OAUTH2_ENABLED", "false", "OAuth2 is off: M3_OAUTH2_ENABLED is not 'true'")]
     public async Task Wrong_settings_are_exit_code_3(string name, string value, string message)
     {
         var environment = new Dictionary<string, string>(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = _m3.CreateToken(), [name] = value };

@@ -128,7 +128,7 @@ public sealed class HintTests
     {
         IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
         {
-            ["HINTS_ENABLED"] = "yes",
+            ["HINTS_ENABLED"] = "false",
             ["HINTS_TOKEN"] = hasToken ? "a.b.c" : " ",
         }).Build();
         using var log = new RecordingLoggerFactory();

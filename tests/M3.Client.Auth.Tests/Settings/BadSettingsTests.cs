@@ -36,6 +36,9 @@ public sealed class BadSettingsTests
     [TestCase("RATE_LIMIT_REQUESTS", "1000001", "M3_OAUTH2_RATE_LIMIT_REQUESTS must be from 1 to 1000000, but is 1000001 (to have no limit set M3_OAUTH2_RATE_LIMIT_ENABLED=false)")]
     [TestCase("RATE_LIMIT_WINDOW", "1h", "M3_OAUTH2_RATE_LIMIT_WINDOW must be a positive whole number of seconds, but is '1h'")]
     [TestCase("RATE_LIMIT_WINDOW", "2592001", "M3_OAUTH2_RATE_LIMIT_WINDOW must be more than 0 and at most 2592000 seconds, but is 2592001")]
+    [TestCase("ENABLED", "1", "M3_OAUTH2_ENABLED must be true or false, but is '1', which M3 takes as off: write M3_OAUTH2_ENABLED=true to have OAuth2 on")]
+    [TestCase("CLIENT_SECRET", "s3cret", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET is set")]
+    [TestCase("CLIENT_SECRET_FILE", "/run/secrets/m3", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET_FILE is set")]
     [TestCase("RATE_LIMIT_ENABLED", "yes", "M3_OAUTH2_RATE_LIMIT_ENABLED must be true or false, but is 'yes'")]
     [TestCase("DEBUG", "1", "M3_OAUTH2_DEBUG must be true or false, but is '1'")]
     [TestCase("REQUIRE_HTTPS", "off", "M3_OAUTH2_REQUIRE_HTTPS must be true or false, but is 'off'")]
@@ -164,6 +167,8 @@ public sealed class BadSettingsTests
         Named(
         [
             ("a lifetime of zero", o => o.JwksCacheTtl = TimeSpan.Zero, "M3_OAUTH2_JWKS_CACHE_TTL must be more than 0 and at most 31536000 seconds, but is 0"),
+            ("a secret without an id", o => o.ClientSecret = "s3cret", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET is set"),
+            ("a secret with an empty id", o => (o.ClientId, o.ClientSecret) = (" ", "s3cret"), "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET is set"),
             ("a scope with a space", o => o.RequiredScopes.Add("read write"), "M3_OAUTH2_REQUIRED_SCOPES must be scopes without white space inside, but one is 'read write'"),
             ("an empty scope", o => o.RequiredScopes.Add(""), "M3_OAUTH2_REQUIRED_SCOPES must be scopes without white space inside, but one is ''"),
             ("a relative JWKS URL", o => o.JwksUrl = new Uri("/keys", UriKind.Relative), "M3_OAUTH2_JWKS_URL must use https (http only on loopback), but is '/keys'"),

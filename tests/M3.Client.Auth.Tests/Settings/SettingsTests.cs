@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
 
 namespace M3.Client.Auth.Tests.Settings;
 
@@ -105,19 +106,29 @@ public sealed class SettingsTests(bool fromEnvironment)
         }
     }
 
-    // M3's rule: "true" in any case is on, any other value is off.
     [TestCase(null, true)]
+    [TestCase("", true)]
+    [TestCase("  ", true)]
     [TestCase("true", true)]
     [TestCase("True", true)]
     [TestCase("TRUE", true)]
     [TestCase("false", false)]
-    [TestCase("1", false)]
-    [TestCase("yes", false)]
-    [TestCase("on", false)]
-    [TestCase(" true", false)]
-    [TestCase("", false)]
-    public void Only_true_is_on_and_absent_is_on(string? value, bool expected) =>
+    [TestCase("False", false)]
+    [TestCase("FALSE", false)]
+    public void True_is_on_and_false_is_off_in_any_case_and_what_is_not_set_is_on(string? value, bool expected) =>
         Assert.That(Read(("ENABLED", value)).Enabled, Is.EqualTo(expected));
+
+    // M3 takes each of them as off, without a word.
+    [TestCase("1")]
+    [TestCase("0")]
+    [TestCase("yes")]
+    [TestCase("on")]
+    [TestCase("off")]
+    [TestCase(" true")]
+    [TestCase("false ")]
+    public void Anything_else_switches_nothing_off_in_silence(string value) =>
+        Assert.That(() => Read(("ENABLED", value)), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(
+            $"{_prefix}ENABLED must be true or false, but is '{value}', which M3 takes as off: write {_prefix}ENABLED=true to have OAuth2 on"));
 
     [TestCase("a b", "a,b")]
     [TestCase("a,b", "a,b")]

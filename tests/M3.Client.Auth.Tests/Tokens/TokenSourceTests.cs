@@ -7,6 +7,29 @@ namespace M3.Client.Auth.Tests.Tokens;
 [Parallelizable(ParallelScope.All)]
 public sealed class TokenSourceTests
 {
+    [TestCase("M3_OAUTH2_")]
+    [TestCase("OTHER_")]
+    public async Task An_id_without_a_credential_is_named_when_no_source_has_a_token(string prefix)
+    {
+        IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(
+        [
+            new(prefix + "ISSUER_URL", FakeIssuer.Url), new(prefix + "AUDIENCE", Scene.Audience), new(prefix + "CLIENT_ID", "pull"),
+        ]).Build();
+        using var provider = new M3TokenProvider(M3AuthOptions.FromConfiguration(configuration, prefix));
+
+        await Assert.ThatAsync(async () => await provider.GetTokenAsync(), Throws.TypeOf<MissingTokenException>().With.Message.EqualTo(
+            $"Missing OAuth2 access token: looked in the environment variable {prefix}TOKEN, the configuration's other providers ({prefix}TOKEN)"
+            + $"; {prefix}CLIENT_ID is set, but neither {prefix}CLIENT_SECRET nor {prefix}CLIENT_SECRET_FILE is"));
+    }
+
+    [Test]
+    public async Task An_id_beside_a_source_of_ones_own_is_nothing_to_speak_of()
+    {
+        using var scene = new Scene(options => (options.ClientId, options.TokenSource) = ("pull", TokenSources.FromValue(null)));
+
+        Assert.That((await scene.FailAsync<MissingTokenException>()).Message, Is.EqualTo("Missing OAuth2 access token: looked in the given value"));
+    }
+
     [Test]
     public async Task An_environment_variable_is_read_live()
     {

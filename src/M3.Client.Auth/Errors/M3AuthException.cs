@@ -18,7 +18,7 @@ public abstract class M3AuthException : Exception
         : base(detail is null ? Documented(error) : $"{Documented(error)}: {detail}", innerException)
     {
         Error = error;
-        Remedy = $"{remedy} See TROUBLESHOOTING.md#{SectionOf(error)}.";
+        Remedy = remedy;
         IsTransient = isTransient;
     }
 
@@ -29,7 +29,7 @@ public abstract class M3AuthException : Exception
     public string DocumentedMessage => Documented(Error);
 
     /// <summary>What to do about it, and the section of TROUBLESHOOTING.md that says more.</summary>
-    public string Remedy { get; }
+    public string Remedy { get; internal set => field = $"{value} See TROUBLESHOOTING.md#{SectionOf(Error)}."; }
 
     /// <summary>Whether the same call can succeed later without anybody changing anything.</summary>
     public bool IsTransient { get; internal init; }

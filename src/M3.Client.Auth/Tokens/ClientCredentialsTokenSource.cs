@@ -20,7 +20,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
             TokenEndpoint endpoint = await context.Metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
             using ClientCredentialsTokenRequest request = CreateRequest(endpoint, context);
             TokenResponse response = await context.Backchannel.RequestClientCredentialsTokenAsync(request, either.Token).ConfigureAwait(false);
-            return ReadToken(response, Backchannel.Describe(endpoint.Address), request.ClientSecret!);
+            return RequireJwt(ReadToken(response, Backchannel.Describe(endpoint.Address), request.ClientSecret!));
         }
         catch (BackchannelException e)
         {
@@ -102,6 +102,22 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
 
         // A server that repeats the secret in its answer must not bring it into a log that way.
         string Show(string said, int maxLength) => Secrets.Contains(said, secret) ? "(the secret, not shown)" : Printable.Text(said, maxLength);
+    }
+
+    // Looked at here, since nobody copied it: what has to change is the request for it.
+    private static string RequireJwt(string token)
+    {
+        try
+        {
+            _ = BearerToken.Parse(token);
+            return token;
+        }
+        catch (InvalidTokenFormatException e)
+        {
+            e.Remedy = "Have the issuer give this client a JWT for M3: the request names M3_OAUTH2_AUDIENCE as its 'audience', and some issuers want a "
+                + "'resource' (RFC 8707) or a scope of M3's API instead (the parameters of TokenSources.ClientCredentials).";
+            throw;
+        }
     }
 
     private TokenRequestFailedException Failure(BackchannelException e, string? secret) =>

@@ -249,6 +249,22 @@ public sealed class ClientCredentialsTests
         Assert.That(world.Scene.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
+    // Nobody copied it, so copying it again cannot help.
+    [TestCase("opaque", "it has no dots")]
+    [TestCase("a.b.c.d.e", "it has five parts")]
+    [TestCase("a.b", "it has 2 parts")]
+    public async Task A_token_that_is_no_JWT_gets_a_remedy_that_fits_the_request_for_it(string token, string detail)
+    {
+        using var world = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"{{token}}","token_type":"Bearer"}""") };
+
+        var error = (await Assert.CatchAsync<InvalidTokenFormatException>(() => world.Client().GetAsync("")))!;
+
+        Assert.That(error.Message, Does.StartWith("Invalid token format: " + detail));
+        Assert.That(error.Remedy, Does.Contain("'audience'").And.Contain("'resource'").And.Not.Contain("Copy")
+            .And.EndsWith(" See TROUBLESHOOTING.md#invalid-token-format."));
+        Assert.That(error.IsTransient, Is.False);
+    }
+
     // A user's own source asks over the same backchannel.
 
     [Test]

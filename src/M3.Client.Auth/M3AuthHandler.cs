@@ -211,7 +211,7 @@ public sealed class M3AuthHandler : DelegatingHandler
     // Origin, token, budget, header; null when anything of it has to wait.
     private M3AccessToken? TryPrepare(HttpRequestMessage request)
     {
-        _registration.Origins.Check(request.RequestUri);
+        _registration.Origins.Check(request);
         if (_registration.OwnTokens?.TryGetCached() is not { } token)
             return null;
 

@@ -1,3 +1,5 @@
+using System.Net.Http.Headers;
+
 namespace M3.Client.Auth;
 
 /// <summary>
@@ -15,10 +17,15 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
     private bool _plainHttpLogged;
 
     /// <exception cref="UntrustedOriginException">The token may not go there.</exception>
-    public void Check(Uri? target)
+    public void Check(HttpRequestMessage request)
     {
+        Uri? target = request.RequestUri;
+        bool isAddress = target is { IsAbsoluteUri: true };
+        // As it goes out, whether or not it can be understood.
+        if (isAddress && request.Headers.NonValidated is { Count: > 0 } headers && headers.TryGetValues("Host", out HeaderStringValues host))
+            CheckHost(target!, host.ToString());
         // Whatever was found of the origin then is true of each of its addresses: nothing is written, and no memory taken.
-        if (target is not { IsAbsoluteUri: true } || Volatile.Read(ref _first) is not { } first || !first.Has(target))
+        if (!isAddress || Volatile.Read(ref _first) is not { } first || !first.Has(target!))
             CheckAnew(target);
     }
 
@@ -39,6 +46,15 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
 
         if (isReadable && !Interlocked.Exchange(ref _plainHttpLogged, true))
             log.PlainHttp(Origin.Describe(target));
+    }
+
+    // .NET takes the name that TLS checks from this header, and a gateway the host that it passes the call on to.
+    private void CheckHost(Uri target, string host)
+    {
+        bool isHost = Uri.TryCreate($"{target.Scheme}://{host}/", UriKind.Absolute, out Uri? named)
+            && named is { UserInfo.Length: 0, PathAndQuery: "/", Fragment.Length: 0 };
+        if (!isHost || (!Origin.Same(named!, target) && !IsAllowed(named!)))
+            throw new UntrustedOriginException($"the request's Host header is {Printable.Quote(host)}, and its address {Origin.Describe(target)}");
     }
 
     private Origin Remember(Origin origin) => Interlocked.CompareExchange(ref _first, origin, null) ?? origin;

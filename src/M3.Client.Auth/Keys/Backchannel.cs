@@ -37,6 +37,22 @@ internal sealed class Backchannel : IDisposable
 
     public static bool MayReach(Uri url) => url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && url.IsLoopback);
 
+    /// <summary>
+    /// Whether an address leads to this machine by any of its names. <see cref="Uri.IsLoopback"/> knows neither the names under localhost (RFC 6761,
+    /// section 6.3) nor the address of all interfaces, which leads here on Linux.
+    /// </summary>
+    public static bool IsOnThisMachine(Uri url)
+    {
+        if (url.IsLoopback)
+            return true;
+        string host = url.IdnHost.TrimEnd('.');
+        if (host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase))
+            return true;
+        if (!IPAddress.TryParse(host, out IPAddress? address))
+            return false;
+        return address.Equals(IPAddress.IPv6Any) || (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).Equals(IPAddress.Any);
+    }
+
     /// <summary>The address without its query and user part, where a secret may stand.</summary>
     public static string Describe(Uri url) => Printable.Text(url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped));
 

@@ -89,16 +89,21 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         { IsRefusal = true };
     }
 
-    private static Uri? ReadEndpoint(JsonElement metadata, string name)
+    private Uri? ReadEndpoint(JsonElement metadata, string name)
     {
         if (StrictJson.ReadString(metadata, name) is not { } text)
             return null;
-        return Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint) && Backchannel.MayReach(endpoint)
-            ? endpoint
-            : throw new BackchannelException($"the {name} {Printable.Quote(text)} in the issuer's metadata is not https (http only on loopback)") { IsRefusal = true };
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint) || !Backchannel.MayReach(endpoint))
+            throw Refused("is not https (http only on loopback)");
+        // Else whoever controls a remote issuer could have this process call, with its secret, what only this machine can reach.
+        if (!Backchannel.IsOnThisMachine(new Uri(options.IssuerUrl!)) && Backchannel.IsOnThisMachine(endpoint))
+            throw Refused("is on this machine, where only an issuer on loopback may send anybody");
+        return endpoint;
+
+        BackchannelException Refused(string why) => new($"the {name} {Printable.Quote(text)} in the issuer's metadata {why}") { IsRefusal = true };
     }
 
-    private static TokenEndpoint? ReadTokenEndpoint(JsonElement metadata)
+    private TokenEndpoint? ReadTokenEndpoint(JsonElement metadata)
     {
         if (ReadEndpoint(metadata, OidcConstants.Discovery.TokenEndpoint) is not { } address)
             return null;

@@ -221,6 +221,68 @@ public sealed class DiscoveryTests
         Assert.That(web.Asked[^1], Is.EqualTo("https://keys.test/b"));
     }
 
+    // What runs on this machine trusts whoever is on it: an issuer elsewhere has no business there.
+
+    private static readonly string[] ThisMachine =
+    [
+        "http://127.0.0.1:8080/x", "https://127.0.0.1/x", "http://localhost:8080/x", "https://localhost:8443/x", "https://LOCALHOST/x", "http://127.8.8.8/x",
+        "http://[::1]:8080/x", "https://[::1]/x", "https://[::ffff:127.0.0.1]/x", "https://2130706433/x", "https://localhost./x", "https://m3.localhost/x",
+        "https://0.0.0.0/x", "https://0/x", "https://[::]/x", "https://[::ffff:0.0.0.0]/x", "https://user@localhost/x",
+    ];
+
+    [TestCaseSource(nameof(ThisMachine))]
+    public async Task Keys_on_this_machine_that_an_issuer_elsewhere_names_are_not_asked_for(string address)
+    {
+        using var web = new Web { ["https://issuer.test/.well-known/openid-configuration"] = Web.Metadata("https://issuer.test", address), [address] = Web.Keys };
+        using var room = new KeyRoom(handler: web);
+
+        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>()
+            .With.Message.Contains("the jwks_uri").And.Message.Contains("is on this machine, where only an issuer on loopback may send anybody"));
+        Assert.That(web.Asked, Has.Count.EqualTo(1));
+    }
+
+    [TestCaseSource(nameof(ThisMachine))]
+    public async Task A_token_endpoint_on_this_machine_that_an_issuer_elsewhere_names_gets_no_secret(string address)
+    {
+        using var web = new Web { ["https://issuer.test/.well-known/openid-configuration"] = $$"""{"issuer":"https://issuer.test","token_endpoint":"{{address}}"}""" };
+        // Keys that the settings name, here even on loopback, excuse nothing that the metadata name.
+        using var tokens = new M3TokenProvider(new M3AuthOptions
+        {
+            IssuerUrl = "https://issuer.test",
+            Audience = Scene.Audience,
+            JwksUrl = new Uri("http://localhost:8080/jwks"),
+            ClientId = "pull",
+            ClientSecret = "s3cr3t",
+            BackchannelHttpHandler = web,
+        });
+
+        await Assert.ThatAsync(() => tokens.GetTokenAsync().AsTask(), Throws.TypeOf<TokenRequestFailedException>()
+            .With.Message.Contains("the token_endpoint").And.Message.Contains("is on this machine").And.Property("IsTransient").False);
+        Assert.That(web.Asked, Has.Count.EqualTo(1));
+    }
+
+    [TestCase("http://localhost:8080", "http://localhost:9090/keys")]
+    [TestCase("http://127.0.0.1:8080/realms/r", "https://localhost:9443/keys")]
+    [TestCase("https://[::1]:8443", "http://127.0.0.1/keys")]
+    [TestCase("https://login.localhost", "https://login.localhost/keys")]
+    [TestCase("http://localhost:8080", "https://issuer.test/keys")]
+    public async Task An_issuer_on_this_machine_may_name_any_address(string issuer, string keys)
+    {
+        using var web = new Web { [issuer + "/.well-known/openid-configuration"] = Web.Metadata(issuer, keys), [keys] = Web.Keys };
+        using var room = new KeyRoom(handler: web, issuerUrl: issuer);
+
+        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task Keys_on_this_machine_are_asked_for_where_the_settings_name_them()
+    {
+        using var web = new Web { ["http://localhost:8080/jwks"] = Web.Keys };
+        using var room = new KeyRoom(options => options.JwksUrl = new Uri("http://localhost:8080/jwks"), web);
+
+        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+    }
+
     // Every provider, with its own shapes
 
     private static IEnumerable<TestCaseData> Providers =>

@@ -16,7 +16,7 @@ internal static class TokenCases
     private static readonly DateTimeOffset Now = Scene.Noon;
     private static readonly long Seconds = Now.ToUnixTimeSeconds();
 
-    public static IEnumerable<TokenCase> All => [.. Accepted, .. Missing, .. Malformed, .. BadlySigned, .. OutOfTime, .. ForOthers, .. WithoutScopes];
+    public static IEnumerable<TokenCase> All => [.. Accepted, .. Missing, .. Malformed, .. BadlySigned, .. OutOfTime, .. ForOthers, .. OddlyNamed, .. WithoutScopes];
 
     private static IEnumerable<TokenCase> Accepted =>
     [
@@ -59,7 +59,8 @@ internal static class TokenCases
         Claims("nbf a minute ahead: clocks differ", payload => payload["nbf"] = Seconds + 60),
         Claims("nbf with a fraction", payload => payload["nbf"] = Seconds + 0.5),
         Claims("no sub", payload => payload.Remove("sub")),
-        Claims("sub that is no string", payload => payload["sub"] = 5),
+        Claims("an empty sub", payload => payload["sub"] = ""),
+        Claims("jti as a string", payload => payload["jti"] = "1"),
         Claims("other claims of every kind", payload => (payload["a"], payload["b"], payload["c"], payload["d"]) = (1, new JsonObject { ["e"] = true }, null, new JsonArray(1, "x"))),
         Claims("letters of every alphabet", payload => payload["name"] = "Ünïcödé 患者 \U0001F600"),
     ];
@@ -181,6 +182,23 @@ internal static class TokenCases
             ("aud as a number", payload => payload["aud"] = 5),
             ("aud with a number among names", payload => payload["aud"] = new JsonArray(Scene.Audience, 5)),
             ("for another audience, and without scopes", payload => (payload["aud"], payload["scope"]) = ("other", ""))),
+    ];
+
+    // In M3's order: behind everything that is checked in the claims but the scopes.
+    private static IEnumerable<TokenCase> OddlyNamed =>
+    [
+        .. Claims(M3AuthError.InvalidTokenFormat,
+            ("sub as a number", payload => payload["sub"] = 5),
+            ("sub null", payload => payload["sub"] = null),
+            ("sub as an array", payload => payload["sub"] = new JsonArray("researcher")),
+            ("jti as a number", payload => payload["jti"] = 5),
+            ("jti null", payload => payload["jti"] = null),
+            ("jti as an object", payload => payload["jti"] = new JsonObject()),
+            ("sub as a number, and no scope", payload => (payload["sub"], payload["scope"]) = (5, ""))),
+        .. Claims(M3AuthError.InvalidAudience, ("sub as a number, for another audience", payload => (payload["sub"], payload["aud"]) = (5, "other"))),
+        .. Claims(M3AuthError.InvalidIssuer, ("jti as a number, of another issuer", payload => (payload["jti"], payload["iss"]) = (5, "https://other.test"))),
+        .. Claims(M3AuthError.TokenExpired, ("sub as a number, expired", payload => (payload["sub"], payload["exp"]) = (5, Seconds))),
+        new("sub as a number, signed with another key", issuer => issuer.Token(Now, payload => payload["sub"] = 5, rsa: FakeIssuer.OtherRsa), M3AuthError.InvalidTokenSignature),
     ];
 
     private static IEnumerable<TokenCase> WithoutScopes =>

@@ -35,6 +35,19 @@ public sealed class TokenTableTests
         Assert.That(scene.Server.Arrivals, Is.Empty);
     }
 
+    [TestCase("sub")]
+    [TestCase("jti")]
+    public async Task A_claim_that_is_no_string_is_named_and_its_remedy_is_the_provider_s(string name)
+    {
+        using var scene = new Scene();
+        scene.Token = scene.NewToken(payload => payload[name] = 5);
+
+        InvalidTokenFormatException error = await scene.FailAsync<InvalidTokenFormatException>();
+
+        Assert.That(error.Message, Is.EqualTo($"Invalid token format: its {name} is not a string"));
+        Assert.That(error.Remedy, Does.Contain("provider").And.Not.Contain("Copy"));
+    }
+
     [Test]
     public async Task The_whole_table_has_a_row_for_every_verdict_of_a_token()
     {

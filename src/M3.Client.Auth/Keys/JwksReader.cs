@@ -10,8 +10,10 @@ namespace M3.Client.Auth;
 internal static class JwksReader
 {
     private const int MaxKeys = 256;
+    // A bad token is tried with each key of its kid.
+    private const int MaxKeysOfKid = 4;
     private const int MinRsaBits = 2048;
-    private const int MaxRsaBits = 16384;
+    private const int MaxRsaBits = 8192;
     private const int P256Bytes = 32;
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
@@ -83,10 +85,12 @@ internal static class JwksReader
 
             int start = (int)reader.TokenStartIndex;
             reader.Skip();
-            if (ReadKey(json[start..(int)reader.BytesConsumed], out string? reason) is { } key)
-                usable.Add(key);
-            else
+            if (ReadKey(json[start..(int)reader.BytesConsumed], out string? reason) is not { } key)
                 passedOver.Add(reason!);
+            else if (usable.Count(other => other.KeyId == key.KeyId) == MaxKeysOfKid)
+                passedOver.Add($"{Printable.Quote(key.KeyId)}: {MaxKeysOfKid} keys have this kid already");
+            else
+                usable.Add(key);
         }
     }
 
@@ -126,9 +130,9 @@ internal static class JwksReader
     {
         if (string.IsNullOrEmpty(kid))
             return "it has no kid";
-        if (jwk.TryGetProperty(JsonWebKeyParameterNames.Use, out JsonElement use) && StrictJson.ReadString(use) != JsonWebKeyUseNames.Sig)
+        if (Find(jwk, JsonWebKeyParameterNames.Use) is { } use && StrictJson.ReadString(use) != JsonWebKeyUseNames.Sig)
             return "its use is not 'sig'";
-        if (jwk.TryGetProperty(JsonWebKeyParameterNames.KeyOps, out JsonElement operations)
+        if (Find(jwk, JsonWebKeyParameterNames.KeyOps) is { } operations
             && !(operations.ValueKind == JsonValueKind.Array && operations.EnumerateArray().Any(item => StrictJson.ReadString(item) == "verify")))
         {
             return "its key_ops do not include 'verify'";
@@ -168,14 +172,24 @@ internal static class JwksReader
     }
 
     private static string? WhyOtherAlgorithm(JsonElement jwk, string expected) =>
-        jwk.TryGetProperty(JsonWebKeyParameterNames.Alg, out JsonElement alg) && StrictJson.ReadString(alg) is var name && name != expected
+        Find(jwk, JsonWebKeyParameterNames.Alg) is { } alg && StrictJson.ReadString(alg) is var name && name != expected
             ? $"its alg is {Printable.Quote(name)}, not {expected}"
             : null;
+
+    // Null counts as absent, as for M3.
+    private static JsonElement? Find(JsonElement jwk, string name) =>
+        jwk.TryGetProperty(name, out JsonElement member) && member.ValueKind != JsonValueKind.Null ? member : null;
 
     // Some issuers write the sign byte of their big-number library in front.
     private static byte[]? ReadNumber(JsonElement jwk, string name) =>
         ReadBytes(jwk, name) is { } bytes ? bytes.AsSpan().TrimStart((byte)0).ToArray() : null;
 
-    private static byte[]? ReadBytes(JsonElement jwk, string name) =>
-        StrictJson.ReadString(jwk, name) is { } text ? StrictBase64Url.TryDecode(text) : null;
+    // Some pad their numbers, and M3 takes them.
+    private static byte[]? ReadBytes(JsonElement jwk, string name)
+    {
+        if (StrictJson.ReadString(jwk, name) is not { } text)
+            return null;
+        string number = text.TrimEnd('=');
+        return text.Length - number.Length <= 2 ? StrictBase64Url.TryDecode(number) : null;
+    }
 }

@@ -13,6 +13,9 @@ internal sealed class TokenClaims
         Payload = payload;
         Issuer = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Iss);
         Subject = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Sub);
+        NoString = IsNoString(payload, JwtRegisteredClaimNames.Sub) ? JwtRegisteredClaimNames.Sub
+            : IsNoString(payload, JwtRegisteredClaimNames.Jti) ? JwtRegisteredClaimNames.Jti
+            : null;
         Audiences = ReadAudiences(payload);
         Scopes = [.. ReadScopes(payload, "scope").Union(ReadScopes(payload, "scp"), StringComparer.Ordinal)];
         Expires = NumericDate.Read(payload, JwtRegisteredClaimNames.Exp);
@@ -27,6 +30,9 @@ internal sealed class TokenClaims
 
     public string? Subject { get; }
 
+    /// <summary>Which of <c>sub</c> and <c>jti</c> is there and is no string (RFC 7519, sections 4.1.2 and 4.1.7); else null.</summary>
+    public string? NoString { get; }
+
     /// <summary>Null when <c>aud</c> is missing or anything but a string or an array of strings.</summary>
     public string[]? Audiences { get; }
 
@@ -37,6 +43,9 @@ internal sealed class TokenClaims
     public NumericDate NotBefore { get; }
 
     public NumericDate IssuedAt { get; }
+
+    private static bool IsNoString(JsonElement payload, string name) =>
+        payload.TryGetProperty(name, out JsonElement claim) && claim.ValueKind != JsonValueKind.String;
 
     private static string[]? ReadAudiences(JsonElement payload)
     {

@@ -4,7 +4,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace M3.Client.Auth;
 
 /// <summary>
-/// M3's documented rules, in their order: signature, exp, nbf and iat, iss, aud, scopes. The signature comes first, so that no error
+/// M3's rules, in their order: signature, exp, nbf and iat, iss, aud, the types of sub and jti, scopes. The signature comes first, so that no error
 /// tells what an unsigned token claims.
 /// </summary>
 internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Backchannel backchannel)
@@ -36,6 +36,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         CheckLifetime(claims);
         CheckIssuer(claims);
         CheckAudience(claims);
+        CheckNames(claims);
         CheckScopes(claims);
 
         return new ValidatedToken(keys, new M3AccessToken(token.Value, claims.Expires.Value, claims.Issuer, claims.Subject,
@@ -108,6 +109,18 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             ? $"it has no aud of one or several names, and {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}"
             : $"'{Printable.List(claims.Audiences)}', but {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}")
             + Hints.ForAudience(claims.Payload, claims.Audiences, options.Audience, options.ClientId));
+    }
+
+    // Where M3 checks it: PyJWT does behind the audience, and M3 looks at the scopes of what PyJWT has let pass.
+    private static void CheckNames(TokenClaims claims)
+    {
+        if (claims.NoString is { } name)
+        {
+            throw new InvalidTokenFormatException($"its {name} is not a string")
+            {
+                Remedy = $"Have the provider issue its tokens with a string as {name}, or without it: M3 refuses any other, as RFC 7519 says.",
+            };
+        }
     }
 
     private void CheckScopes(TokenClaims claims)

@@ -18,7 +18,6 @@ public sealed class JwksReaderTests
     private static IEnumerable<TestCaseData> OddKeys =>
     [
         Rsa("use enc", key => key["use"] = "enc", "its use is not 'sig'"),
-        Rsa("use null", key => key["use"] = null, "its use is not 'sig'"),
         Rsa("use that is a number", key => key["use"] = 1, "its use is not 'sig'"),
         Rsa("key_ops without verify", key => key["key_ops"] = new JsonArray("encrypt", "wrapKey"), "key_ops do not include 'verify'"),
         Rsa("key_ops empty", key => key["key_ops"] = new JsonArray(), "key_ops do not include 'verify'"),
@@ -32,6 +31,7 @@ public sealed class JwksReaderTests
         Rsa("a modulus of 1024 bits behind zeros", key => key["n"] = Encode([.. new byte[128], .. Base64UrlEncoder.DecodeBytes(Weak["n"]!.GetValue<string>())]), "its modulus has 1024 bits"),
         Rsa("a modulus of 2047 bits", key => key["n"] = Encode([0x7f, .. new byte[254], 1]), "its modulus has 2047 bits"),
         Rsa("a modulus of 16392 bits", key => key["n"] = Encode([0xff, .. new byte[2047], 1]), "its modulus has 16392 bits"),
+        Rsa("a modulus of 8193 bits", key => key["n"] = Encode([1, .. new byte[1023], 1]), "its modulus has 8193 bits, and must have 2048 to 8192"),
         Rsa("a modulus of nothing", key => key["n"] = "", "its modulus has 0 bits"),
         Rsa("a modulus of zeros", key => key["n"] = Encode(new byte[256]), "its modulus has 0 bits"),
         Rsa("exponent 1", key => key["e"] = "AQ", "its exponent is not an odd number from 3 up"),
@@ -44,7 +44,9 @@ public sealed class JwksReaderTests
         Rsa("n null", key => key["n"] = null, "its n or e is missing"),
         Rsa("n that is an array", key => key["n"] = new JsonArray(1, 2), "its n or e is missing"),
         Rsa("n in plain base64", key => key["n"] = key["n"]!.GetValue<string>() + "+/", "not base64url"),
-        Rsa("n with padding", key => key["n"] = key["n"]!.GetValue<string>() + "==", "not base64url"),
+        Rsa("n with padding inside", key => key["n"] = key["n"]!.GetValue<string>().Insert(4, "=="), "not base64url"),
+        Rsa("n with three characters of padding", key => key["n"] = key["n"]!.GetValue<string>() + "===", "not base64url"),
+        Rsa("n of padding alone", key => key["n"] = "===", "not base64url"),
         Rsa("n with white space", key => key["n"] = " " + key["n"]!.GetValue<string>(), "not base64url"),
         Rsa("n of an impossible length", key => key["n"] = key["n"]!.GetValue<string>()[..^1], "not base64url"),
         Rsa("e that is a number", key => key["e"] = 65537, "its n or e is missing"),
@@ -139,6 +141,48 @@ public sealed class JwksReaderTests
         ec["x5u"] = "https://elsewhere.test/";
 
         AssertVerifies(Read($$"""{"keys":[{{rsa.ToJsonString()}},{{ec.ToJsonString()}}]}"""));
+    }
+
+    // As M3 takes them.
+    [Test]
+    public void Null_counts_as_absent_and_padding_in_numbers_is_forgiven()
+    {
+        JsonObject rsa = FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedRsa);
+        JsonObject ec = FakeIssuer.EcJwk(FakeIssuer.EcKeyId, FakeIssuer.SharedEcdsa);
+        foreach (JsonObject key in (JsonObject[])[rsa, ec])
+        {
+            (key["use"], key["alg"], key["key_ops"]) = (null, null, null);
+            foreach (string number in (string[])["n", "e", "x", "y"])
+            {
+                if (key[number] is { } value)
+                    key[number] = Convert.ToBase64String(Base64UrlEncoder.DecodeBytes(value.GetValue<string>())).Replace('+', '-').Replace('/', '_');
+            }
+        }
+
+        Assert.That(ec["x"]!.GetValue<string>(), Does.EndWith("="));
+        AssertVerifies(Read($$"""{"keys":[{{rsa.ToJsonString()}},{{ec.ToJsonString()}}]}"""));
+    }
+
+    // Each further one would make every bad token dearer.
+    [Test]
+    public void Of_one_kid_the_first_four_keys_are_tried_and_the_rest_ignored()
+    {
+        string[] others = [.. Enumerable.Range(0, 3).Select(_ => FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa).ToJsonString())];
+
+        KeySet keys = Read($$"""{"keys":[{{string.Join(',', others)}},{{GoodRsa}},{{others[0]}},{{GoodEc}},{{others[0]}}]}""");
+
+        Assert.That(keys.Count, Is.EqualTo(5));
+        Assert.That(keys.PassedOver, Is.EqualTo((string[])["'rsa-1': 4 keys have this kid already", "'rsa-1': 4 keys have this kid already"]));
+        AssertVerifies(keys);
+        Assert.That(Read($$"""{"keys":[{{string.Join(',', others)}},{{others[0]}},{{GoodRsa}}]}""").Verify(BearerToken.Parse(new FakeIssuer().Token(Scene.Noon))), Is.False);
+    }
+
+    [Test]
+    public void Keys_that_are_ignored_anyway_take_no_place_of_those_that_verify()
+    {
+        string weak = FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedRsa).ToJsonString().Replace("RS256", "RS512", StringComparison.Ordinal);
+
+        AssertVerifies(Read($$"""{"keys":[{{string.Join(',', Enumerable.Repeat(weak, 9))}},{{GoodRsa}},{{GoodEc}}]}"""));
     }
 
     [TestCase("", "not valid JSON")]

@@ -86,7 +86,12 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
 
         throw new BackchannelException($"the metadata at {Backchannel.Describe(address)} is of the issuer {Printable.Quote(issuer)}, "
             + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{Hints.ForIssuer(issuer, options.IssuerUrl)}")
-        { IsRefusal = true };
+        {
+            IsRefusal = true,
+            Remedy = issuer?.TrimEnd('/') == options.IssuerUrl!.TrimEnd('/')
+                ? $"Set {options.Prefix}ISSUER_URL to {Printable.Quote(issuer)}, {(issuer!.EndsWith('/') ? "with" : "without")} the slash at the end: that is the issuer's own name, and what its tokens say."
+                : null,
+        };
     }
 
     private Uri? ReadEndpoint(JsonElement metadata, string name)

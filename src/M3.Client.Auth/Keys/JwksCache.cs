@@ -279,7 +279,13 @@ internal sealed class JwksCache : IDisposable
     }
 
     // What the issuer says of itself, unlike that it cannot be reached, does not pass by waiting.
-    private static JwksUnavailableException Unavailable(string detail, BackchannelException failure) => new(detail, failure) { IsTransient = !failure.IsRefusal };
+    private static JwksUnavailableException Unavailable(string detail, BackchannelException failure)
+    {
+        var error = new JwksUnavailableException(detail, failure) { IsTransient = !failure.IsRefusal };
+        if (failure.Remedy is { } remedy)
+            error.Remedy = remedy;
+        return error;
+    }
 
     private sealed record Snapshot(KeySet Keys, Uri Address, Moment FetchedAt, Deadline RefreshAt, Deadline FreshUntil, Deadline UsableUntil);
 }

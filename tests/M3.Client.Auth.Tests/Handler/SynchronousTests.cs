@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Handler;
@@ -89,6 +90,67 @@ public sealed class SynchronousTests
         Assert.That(scene.Server.Arrivals, Is.Empty);
     }
 
+    [Test]
+    public void A_polled_source_is_read_on_the_callers_thread()
+    {
+        var source = new PolledHere();
+        using var scene = new Scene(options => options.TokenSource = source);
+        source.Token = scene.Token;
+
+        Send(scene);
+        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        Send(scene);
+
+        Assert.That(source.Threads, Is.EqualTo([Environment.CurrentManagedThreadId, Environment.CurrentManagedThreadId]));
+    }
+
+    [Test]
+    public void A_source_that_never_answers_is_waited_for_with_a_bound_that_needs_no_timer()
+    {
+        using var scene = new Scene();
+        using var provider = new M3TokenProvider(OptionsOf(scene, TokenSources.From(_ => new(new TaskCompletionSource<string?>().Task))));
+        using var handler = new M3AuthHandler(new M3AuthRegistration(provider, scene.Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) }) { InnerHandler = scene.Server };
+        using var client = new HttpMessageInvoker(handler);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+
+        Assert.That(() => client.Send(request, default), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("no token within 1 s")
+            .And.Property("IsTransient").True);
+        Assert.That(scene.Server.Arrivals, Is.Empty);
+    }
+
+    [Test]
+    public void The_bound_is_two_minutes_unless_calls_wait_for_the_budget()
+    {
+        using var scene = new Scene();
+        using var provider = new M3TokenProvider(scene.Options());
+        M3AuthOptions waiting = scene.Options();
+        waiting.RateLimitMode = RateLimitMode.Wait;
+
+        Assert.That(new M3AuthRegistration(provider, scene.Options(), null).LongestSynchronousWait, Is.EqualTo(TimeSpan.FromMinutes(2)));
+        Assert.That(new M3AuthRegistration(provider, waiting, null).LongestSynchronousWait, Is.EqualTo(Timeout.InfiniteTimeSpan));
+    }
+
+    [Test]
+    public void A_lease_that_comes_after_the_caller_has_left_is_given_back()
+    {
+        var limiter = new LateLimiter();
+        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitMode) = (limiter, RateLimitMode.Wait));
+        using var cancellation = new CancellationTokenSource();
+        limiter.Asked = cancellation.Cancel;
+
+        Assert.That(() => Send(scene, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+        limiter.Answer();
+
+        Assert.That(() => limiter.Disposed, Is.True.After(10_000, 10));
+    }
+
+    private static M3AuthOptions OptionsOf(Scene scene, ITokenSource source)
+    {
+        M3AuthOptions options = scene.Options();
+        options.TokenSource = source;
+        return options;
+    }
+
     private static void Send(Scene scene, CancellationToken cancellationToken = default)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
@@ -103,6 +165,61 @@ public sealed class SynchronousTests
 
         public override void Send(SendOrPostCallback d, object? state)
         {
+        }
+    }
+
+    private sealed class PolledHere : ITokenSource
+    {
+        public string? Token { get; set; }
+
+        public List<int> Threads { get; } = [];
+
+        public TimeSpan? PollInterval => TimeSpan.FromSeconds(1);
+
+        public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+        {
+            Threads.Add(Environment.CurrentManagedThreadId);
+            return new(Token);
+        }
+    }
+
+    private sealed class LateLimiter : PartitionedRateLimiter<HttpRequestMessage>
+    {
+        private readonly TaskCompletionSource<RateLimitLease> _answer = new();
+
+        public Action? Asked { get; set; }
+
+        public bool Disposed { get; private set; }
+
+        public void Answer() => _answer.SetResult(new Lease(this));
+
+        public override RateLimiterStatistics? GetStatistics(HttpRequestMessage resource) => null;
+
+        protected override RateLimitLease AttemptAcquireCore(HttpRequestMessage resource, int permitCount) => throw new NotSupportedException();
+
+        protected override ValueTask<RateLimitLease> AcquireAsyncCore(HttpRequestMessage resource, int permitCount, CancellationToken cancellationToken)
+        {
+            Asked?.Invoke();
+            return new(_answer.Task);
+        }
+
+        private sealed class Lease(LateLimiter limiter) : RateLimitLease
+        {
+            public override bool IsAcquired => true;
+
+            public override IEnumerable<string> MetadataNames => [];
+
+            public override bool TryGetMetadata(string metadataName, out object? metadata)
+            {
+                metadata = null;
+                return false;
+            }
+
+            protected override void Dispose(bool disposing)
+            {
+                limiter.Disposed = true;
+                base.Dispose(disposing);
+            }
         }
     }
 }

@@ -116,7 +116,19 @@ public sealed class DiscoveryTests
         var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => room.GetAsync()))!;
 
         Assert.That(error.Message, Does.Contain("is of the issuer").And.Contains("M3_OAUTH2_ISSUER_URL").And.Contains(hint));
+        Assert.That(error.IsTransient, Is.False, "waiting does not mend it");
         Assert.That(web.Asked, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task An_issuer_that_differs_by_its_slash_only_is_told_which_to_set()
+    {
+        using var web = new Web { ["https://issuer.test/.well-known/openid-configuration"] = Web.Metadata("https://issuer.test/", "https://issuer.test/jwks") };
+        using var room = new KeyRoom(handler: web);
+
+        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => room.GetAsync()))!;
+
+        Assert.That(error.Remedy, Does.StartWith("Set M3_OAUTH2_ISSUER_URL to 'https://issuer.test/', with the slash at the end"));
     }
 
     [Test]

@@ -132,4 +132,73 @@ public sealed class FileTokenTests
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<InvalidTokenFormatException>());
     }
+
+    // A pipe that nobody writes to, as a mount that hangs, blocks whoever opens it.
+    [Test]
+    [Platform("Linux,MacOsX")]
+    public async Task A_pipe_that_nobody_writes_to_holds_no_caller_past_its_cancellation()
+    {
+        using var scene = new Scene();
+        using var pipe = new Pipe();
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FromFile(pipe.Path));
+        using var cancellation = new CancellationTokenSource();
+
+        Task<HttpResponseMessage> call = Task.Run(() => client.GetAsync("", cancellation.Token));
+        Task<HttpResponseMessage> other = Task.Run(() => client.GetAsync(""));
+        await cancellation.CancelAsync();
+        await Assert.ThatAsync(() => call.WaitAsync(KeyRoom.Patience), Throws.InstanceOf<OperationCanceledException>());
+
+        // The one who stays has the token as soon as it is written.
+        await pipe.WriteAsync(scene.Token!);
+        (await other.WaitAsync(KeyRoom.Patience)).Dispose();
+        Assert.That(scene.Server.Arrivals.Single().Token, Is.EqualTo(scene.Token));
+    }
+
+    [Test]
+    [Platform("Linux,MacOsX")]
+    public async Task A_file_that_does_not_answer_within_five_seconds_is_an_error_that_may_pass()
+    {
+        var clock = new WaitingClock(Scene.Noon);
+        using var scene = new Scene { Clock = clock };
+        using var pipe = new Pipe();
+        using var provider = new M3TokenProvider(OptionsOf(scene, pipe));
+        Task<M3AccessToken> call = Task.Run(() => provider.GetTokenAsync().AsTask());
+
+        while (await clock.Waits.ReadAsync() != Scene.Noon.AddSeconds(5))
+        {
+            // Somebody else's timer.
+        }
+
+        clock.Advance(TimeSpan.FromSeconds(5));
+
+        await Assert.ThatAsync(() => call, Throws.TypeOf<TokenRequestFailedException>()
+            .With.Message.EqualTo($"Token request failed: the file {pipe.Path} did not answer within 5 s: is it a pipe that nobody writes to, or a mount that hangs?")
+            .And.Property("IsTransient").True);
+        await pipe.WriteAsync("late");
+    }
+
+    private static M3AuthOptions OptionsOf(Scene scene, Pipe pipe)
+    {
+        M3AuthOptions options = scene.Options();
+        options.TokenSource = TokenSources.FromFile(pipe.Path);
+        return options;
+    }
+
+    private sealed class Pipe : IDisposable
+    {
+        private readonly string _directory = Directory.CreateTempSubdirectory("m3-client-auth").FullName;
+
+        public Pipe()
+        {
+            using var making = System.Diagnostics.Process.Start("mkfifo", ["-m", "600", Path]);
+            making.WaitForExit();
+            Assert.That(making.ExitCode, Is.Zero);
+        }
+
+        public string Path => System.IO.Path.Combine(_directory, "token");
+
+        public Task WriteAsync(string text) => Task.Run(() => File.WriteAllText(Path, text)).WaitAsync(KeyRoom.Patience);
+
+        public void Dispose() => Directory.Delete(_directory, recursive: true);
+    }
 }

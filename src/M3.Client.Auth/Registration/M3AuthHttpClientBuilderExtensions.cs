@@ -72,7 +72,8 @@ public static class M3AuthHttpClientBuilderExtensions
         if (!services.Any(service => service.ImplementationType == typeof(LastWordOnHandlers)))
             services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, LastWordOnHandlers>());
 
-        // Whatever else the application shows of its headers, the factory's own log never shows this one.
+        // Whatever else the application shows of its headers, the text of the factory's own log never shows this one; its values are
+        // the filter's business.
         services.PostConfigure<HttpClientFactoryOptions>(name, options =>
         {
             Func<string, bool> others = options.ShouldRedactHeaderValue;

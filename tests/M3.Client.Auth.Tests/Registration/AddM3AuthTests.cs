@@ -1,3 +1,5 @@
+using System.Collections;
+using System.Collections.Concurrent;
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -226,6 +228,52 @@ public sealed class AddM3AuthTests
         Assert.That(log.Contains("not-for-all", StringComparison.Ordinal), Is.EqualTo(redacted == "none"));
     }
 
+    // NLog and Serilog do not stop at the text: they read a line's values, and what those hold.
+    [TestCase(null)]
+    [TestCase("none")]
+    public async Task A_structured_sink_of_the_factorys_own_log_never_gets_the_header(string? redacted)
+    {
+        using var app = new App(Good);
+        using var sink = new StructuredSink();
+        app.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(sink));
+        IHttpClientBuilder builder = app.AddClient("m3").AddM3Auth(app.Wire);
+        if (redacted is not null)
+            builder.RedactLoggedHeaders([redacted]);
+        // Sent again, it comes in with the header that it went out with.
+        builder.AddHttpMessageHandler(() => new Counting(() => { }));
+
+        for (int i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+            request.Headers.Add("X-Seen", "in-the-log");
+            request.Headers.Authorization = i == 0 ? null : new("Bearer", app.Scene.Token);
+            (await app.Client("m3").SendAsync(request)).Dispose();
+        }
+
+        string log = string.Join('\n', sink.Lines);
+        Assert.That(sink.Categories, Is.SupersetOf((string[])["System.Net.Http.HttpClient.m3.LogicalHandler", "System.Net.Http.HttpClient.m3.ClientHandler"]));
+        // Without the log in the test's own output.
+        Assert.That(app.Scene.Token!.Split('.')[1..].Any(log.Contains), Is.False, "the token is in the log");
+        Assert.That(log.Contains("Authorization=*", StringComparison.Ordinal) && log.Contains("X-Seen=in-the-log", StringComparison.Ordinal), "the line and its other values are there");
+    }
+
+    [Test]
+    public async Task The_factory_logs_of_other_clients_and_without_its_loggers_are_as_they_were()
+    {
+        using var app = new App(Good);
+        using var sink = new StructuredSink();
+        app.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(sink));
+        app.AddClient("m3").AddM3Auth(app.Wire).RemoveAllLoggers();
+        app.AddClient("other");
+
+        (await app.Client("m3").GetAsync(Scene.Address)).Dispose();
+        Assert.That(sink.Categories, Has.None.StartsWith("System.Net.Http.HttpClient"));
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address) { Headers = { Authorization = new("Bearer", "somebody-else-s") } };
+        (await app.Client("other").SendAsync(request)).Dispose();
+        Assert.That(string.Join('\n', sink.Lines), Does.Contain("Authorization=Bearer somebody-else-s"));
+    }
+
     [Test]
     public void Nothing_is_null_that_must_not_be()
     {
@@ -287,6 +335,54 @@ public sealed class AddM3AuthTests
         {
             count();
             return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>Keeps all that a line or a scope holds: its text, its values, and the public properties behind them.</summary>
+    private sealed class StructuredSink : ILoggerProvider
+    {
+        private readonly ConcurrentQueue<string> _lines = new();
+        private readonly ConcurrentDictionary<string, bool> _categories = new();
+
+        public IEnumerable<string> Lines => _lines;
+
+        public IEnumerable<string> Categories => _categories.Keys;
+
+        public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
+
+        public void Dispose()
+        {
+        }
+
+        private static string Show(object? value, int depth = 0) => value switch
+        {
+            null => "",
+            string text => text,
+            IEnumerable<KeyValuePair<string, object?>> pairs => string.Join(" ", pairs.Select(pair => $"{pair.Key}={Show(pair.Value, depth + 1)}")) + ShowProperties(value, depth),
+            IEnumerable several => string.Join(",", several.Cast<object?>().Select(one => Show(one, depth + 1))),
+            _ => value + ShowProperties(value, depth),
+        };
+
+        private static string ShowProperties(object value, int depth) => depth > 3 || value.GetType().IsPrimitive ? "" : string.Concat(value.GetType().GetProperties()
+            .Where(property => property.GetIndexParameters().Length == 0 && property.PropertyType != typeof(Type))
+            .Select(property => $" {property.Name}={Show(property.GetValue(value), depth + 1)}"));
+
+        private sealed class Logger(StructuredSink sink, string category) : ILogger
+        {
+            public IDisposable? BeginScope<TState>(TState state)
+                where TState : notnull
+            {
+                sink._lines.Enqueue(Show(state));
+                return null;
+            }
+
+            public bool IsEnabled(LogLevel logLevel) => true;
+
+            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            {
+                sink._categories[category] = true;
+                sink._lines.Enqueue($"{formatter(state, exception)} | {Show(state)}");
+            }
         }
     }
 }

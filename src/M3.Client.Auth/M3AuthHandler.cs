@@ -57,7 +57,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
         catch (M3AuthException e)
         {
-            _registration.Log.Refused(e);
+            _registration.Refused(e);
             return Task.FromException<HttpResponseMessage>(e);
         }
 
@@ -95,7 +95,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
         catch (M3AuthException e)
         {
-            _registration.Log.Refused(e);
+            _registration.Refused(e);
             throw;
         }
         finally
@@ -123,7 +123,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
         catch (M3AuthException e)
         {
-            _registration.Log.Refused(e);
+            _registration.Refused(e);
             throw;
         }
 
@@ -163,7 +163,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         {
             response.Dispose();
             if (e is M3AuthException refusal)
-                _registration.Log.Refused(refusal);
+                _registration.Refused(refusal);
             throw;
         }
     }
@@ -253,7 +253,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         catch (M3AuthException e)
         {
             // M3's own words say more about this call than why there is no other token.
-            _registration.Log.Refused(e);
+            _registration.Refused(e);
             return null;
         }
     }
@@ -272,6 +272,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (_registration.Options.ThrowOnRejection)
             throw error;
 
+        error.Prefix = _registration.Options.Prefix;
         response.RequestMessage?.Options.Set(M3Answer.ErrorKey, (response, error));
         return response;
     }

@@ -5,8 +5,8 @@ namespace M3.Client.Auth;
 
 /// <summary>
 /// One catch for every authentication failure, whether it was found here before the call or answered by M3.
-/// <see cref="Exception.Message"/> is M3's documented message, a colon and the detail; no message, and no inner exception,
-/// ever contains a token or a secret.
+/// <see cref="Exception.Message"/> is M3's documented message, a colon and the detail. No message contains a token or a secret, and a
+/// cause in which one may stand is left out of <see cref="Exception.InnerException"/>.
 /// </summary>
 /// <remarks>
 /// It does not derive from <see cref="HttpRequestException"/>, so that no retry policy repeats what cannot succeed;
@@ -14,6 +14,9 @@ namespace M3.Client.Auth;
 /// </remarks>
 public abstract class M3AuthException : Exception
 {
+    // What a remedy says where the name of a setting begins.
+    private const string PrefixOfSettings = "{prefix}";
+
     private protected M3AuthException(M3AuthError error, string? detail, string remedy, bool isTransient, Exception? innerException)
         : base(detail is null ? Documented(error) : $"{Documented(error)}: {detail}", innerException)
     {
@@ -28,14 +31,21 @@ public abstract class M3AuthException : Exception
     /// <summary>The message as M3's OAuth2 guide documents it, without the detail.</summary>
     public string DocumentedMessage => Documented(Error);
 
-    /// <summary>What to do about it, and the section of TROUBLESHOOTING.md that says more.</summary>
-    public string Remedy { get; internal set => field = $"{value} See TROUBLESHOOTING.md#{SectionOf(Error)}."; }
+    /// <summary>What to do about it, naming the registration's own settings, and the section of TROUBLESHOOTING.md that says more.</summary>
+    public string Remedy
+    {
+        get => $"{field.Replace(PrefixOfSettings, Prefix ?? M3AuthOptions.DefaultPrefix, StringComparison.Ordinal)} See TROUBLESHOOTING.md#{SectionOf(Error)}.";
+        internal set;
+    }
 
     /// <summary>Whether the same call can succeed later without anybody changing anything.</summary>
     public bool IsTransient { get; internal init; }
 
     /// <summary>The status of M3's answer, or null when the failure was found before anything was sent.</summary>
     public HttpStatusCode? StatusCode { get; internal init; }
+
+    /// <summary>What the names of the registration's settings begin with; null until the error leaves the registration.</summary>
+    internal string? Prefix { get; set; }
 
     /// <summary>The Bearer challenge of M3's answer (RFC 6750, section 3), or null when there was none.</summary>
     public BearerChallenge? Challenge { get; internal init; }

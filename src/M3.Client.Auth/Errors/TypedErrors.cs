@@ -5,7 +5,7 @@ namespace M3.Client.Auth;
 /// <param name="innerException">What caused it.</param>
 public sealed class MissingTokenException(string? detail = null, Exception? innerException = null)
     : M3AuthException(M3AuthError.MissingToken, detail,
-        "Set M3_OAUTH2_TOKEN to an access token from your provider, or configure another token source.", false, innerException);
+        "Set {prefix}TOKEN to an access token from your provider, or configure another token source.", false, innerException);
 
 /// <summary>The text is not three base64url parts with a JSON header and payload (RFC 7519, section 7.2).</summary>
 /// <param name="detail">What is wrong with it; never the token.</param>
@@ -20,7 +20,7 @@ public sealed class InvalidTokenFormatException(string? detail = null, Exception
 /// <param name="innerException">What caused it.</param>
 public sealed class InvalidTokenSignatureException(string? detail = null, Exception? innerException = null)
     : M3AuthException(M3AuthError.InvalidTokenSignature, detail,
-        "Check that M3_OAUTH2_ISSUER_URL (or M3_OAUTH2_JWKS_URL) belongs to the provider that issued the token, and get a new token.",
+        "Check that {prefix}ISSUER_URL (or {prefix}JWKS_URL) belongs to the provider that issued the token, and get a new token.",
         false, innerException);
 
 /// <summary>The issuer's keys could not be fetched, so that no signature can be checked. Trying again later can help.</summary>
@@ -28,7 +28,7 @@ public sealed class InvalidTokenSignatureException(string? detail = null, Except
 /// <param name="innerException">What caused it.</param>
 public sealed class JwksUnavailableException(string? detail = null, Exception? innerException = null)
     : M3AuthException(M3AuthError.JwksUnavailable, detail,
-        "Check M3_OAUTH2_ISSUER_URL and M3_OAUTH2_JWKS_URL, and that the provider can be reached from here over HTTPS.", true, innerException);
+        "Check {prefix}ISSUER_URL and {prefix}JWKS_URL, and that the provider can be reached from here over HTTPS.", true, innerException);
 
 /// <summary>The token's <c>exp</c> has passed (no leeway, as M3), or is missing (RFC 7519, section 4.1.4).</summary>
 /// <param name="detail">When it expired.</param>
@@ -50,7 +50,7 @@ public sealed class TokenNotYetValidException(string? detail = null, Exception? 
 /// <param name="innerException">What caused it.</param>
 public sealed class InvalidIssuerException(string? detail = null, Exception? innerException = null)
     : M3AuthException(M3AuthError.InvalidIssuer, detail,
-        "Set M3_OAUTH2_ISSUER_URL to the token's issuer exactly as it stands there, or get a token from the configured issuer.",
+        "Set {prefix}ISSUER_URL to the token's issuer exactly as it stands there, or get a token from the configured issuer.",
         false, innerException);
 
 /// <summary>The token's <c>aud</c> does not name the configured audience (RFC 7519, section 4.1.3).</summary>
@@ -58,7 +58,7 @@ public sealed class InvalidIssuerException(string? detail = null, Exception? inn
 /// <param name="innerException">What caused it.</param>
 public sealed class InvalidAudienceException(string? detail = null, Exception? innerException = null)
     : M3AuthException(M3AuthError.InvalidAudience, detail,
-        "Ask your provider for a token for M3_OAUTH2_AUDIENCE, or correct that setting.", false, innerException);
+        "Ask your provider for a token for {prefix}AUDIENCE, or correct that setting.", false, innerException);
 
 /// <summary>The token lacks a scope that M3 requires (RFC 6750, section 3.1, <c>insufficient_scope</c>).</summary>
 /// <param name="required">Every scope that is required.</param>
@@ -66,7 +66,7 @@ public sealed class InvalidAudienceException(string? detail = null, Exception? i
 /// <param name="detail">What else to say, behind the missing scopes.</param>
 public sealed class MissingScopesException(IEnumerable<string> required, IEnumerable<string>? granted, string? detail = null)
     : M3AuthException(M3AuthError.MissingScopes, Describe(required, granted, detail),
-        "Ask your provider for a token with these scopes; the scopes M3 needs are in M3_OAUTH2_REQUIRED_SCOPES.", false, null)
+        "Ask your provider for a token with these scopes; the scopes M3 needs are in {prefix}REQUIRED_SCOPES.", false, null)
 {
     /// <summary>Every scope that is required.</summary>
     public IReadOnlyCollection<string> Required { get; } = [.. required];
@@ -107,7 +107,7 @@ public sealed class RateLimitExceededException(TimeSpan? retryAfter, string? det
 /// <param name="innerException">What caused it.</param>
 public sealed class UntrustedOriginException(string? detail = null, Exception? innerException = null)
     : M3AuthException(M3AuthError.UntrustedOrigin, detail,
-        "Use this HttpClient for M3 only, over HTTPS; if the address is M3's, add it to AllowedOrigins (M3_OAUTH2_ALLOWED_ORIGINS).",
+        "Use this HttpClient for M3 only, over HTTPS; if the address is M3's, add it to AllowedOrigins ({prefix}ALLOWED_ORIGINS).",
         false, innerException);
 
 /// <summary>A token source failed: the token endpoint answered an error (RFC 6749, section 5.2), a file could not be read, a delegate threw.</summary>
@@ -116,7 +116,7 @@ public sealed class UntrustedOriginException(string? detail = null, Exception? i
 /// <param name="innerException">What caused it.</param>
 public sealed class TokenRequestFailedException(string? detail = null, bool isTransient = false, Exception? innerException = null)
     : M3AuthException(M3AuthError.TokenRequestFailed, detail,
-        "Check the token source's settings (M3_OAUTH2_CLIENT_ID, M3_OAUTH2_CLIENT_SECRET, M3_OAUTH2_TOKEN_FILE) and that it can be reached.",
+        "Check the token source's settings ({prefix}CLIENT_ID, {prefix}CLIENT_SECRET, {prefix}TOKEN_FILE) and that it can be reached.",
         isTransient, innerException);
 
 /// <summary>M3 answered 401 to a token that passed every check here, or to none.</summary>

@@ -68,6 +68,13 @@ internal sealed class M3AuthRegistration
         Volatile.Write(ref _lastSent, token);
     }
 
+    /// <summary>Every failure leaves through here: it names this registration's settings, unless its provider's are named already.</summary>
+    public void Refused(M3AuthException error)
+    {
+        error.Prefix ??= Options.Prefix;
+        Log.Refused(error);
+    }
+
     public void LogForeignOnce(Uri? target)
     {
         if (!Interlocked.Exchange(ref _foreignLogged, true))

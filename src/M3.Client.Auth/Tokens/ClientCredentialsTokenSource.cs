@@ -114,7 +114,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
         }
         catch (InvalidTokenFormatException e)
         {
-            e.Remedy = "Have the issuer give this client a JWT for M3: the request names M3_OAUTH2_AUDIENCE as its 'audience', and some issuers want a "
+            e.Remedy = "Have the issuer give this client a JWT for M3: the request names {prefix}AUDIENCE as its 'audience', and some issuers want a "
                 + "'resource' (RFC 8707) or a scope of M3's API instead (the parameters of TokenSources.ClientCredentials).";
             throw;
         }

@@ -244,6 +244,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     private void Conclude(Look look, CachedToken? found, Exception? failure)
     {
         string? notRenewed = null;
+        if (failure is M3AuthException error)
+            error.Prefix ??= _options.Prefix;
+
         lock (_gate)
         {
             _look = null;
@@ -386,7 +389,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed.IsCancellationRequested, this);
         if (!_options.Enabled)
-            throw new MissingTokenException($"OAuth2 is off ({_options.Prefix}ENABLED is not 'true'), so there is no token");
+            throw new MissingTokenException($"OAuth2 is off ({_options.Prefix}ENABLED is not 'true'), so there is no token") { Prefix = _options.Prefix };
     }
 
     private void WarnOfWhatIsOff()

@@ -17,7 +17,10 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>The prefix of M3's variables, <c>M3_OAUTH2_</c>.</summary>
     internal const string DefaultPrefix = "M3_OAUTH2_";
 
-    /// <summary><c>M3_OAUTH2_ENABLED</c>. Default true. When false, requests pass untouched.</summary>
+    /// <summary>
+    /// <c>M3_OAUTH2_ENABLED</c>: <c>true</c> or <c>false</c> in any case, and anything else is an error. Default true. When false, requests
+    /// pass untouched.
+    /// </summary>
     public bool Enabled { get; set; } = true;
 
     /// <summary>
@@ -87,12 +90,15 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary><c>M3_OAUTH2_CLIENT_ID</c>. Default null. For client credentials (RFC 6749, section 4.4).</summary>
     public string? ClientId { get; set; }
 
-    /// <summary><c>M3_OAUTH2_CLIENT_SECRET</c>. Default null. For client credentials (RFC 6749, section 2.3.1).</summary>
+    /// <summary>
+    /// <c>M3_OAUTH2_CLIENT_SECRET</c>. Default null. For client credentials (RFC 6749, section 2.3.1); needs <see cref="ClientId"/>. Whatever
+    /// reads public properties by reflection sees it: never log the options with Serilog's <c>{@Options}</c>.
+    /// </summary>
     [JsonIgnore]
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public string? ClientSecret { get; set; }
 
-    /// <summary><c>M3_OAUTH2_CLIENT_SECRET_FILE</c>. Default null. A file that holds the client secret.</summary>
+    /// <summary><c>M3_OAUTH2_CLIENT_SECRET_FILE</c>. Default null. A file that holds the client secret; needs <see cref="ClientId"/>.</summary>
     public string? ClientSecretFile { get; set; }
 
     /// <summary>

@@ -216,11 +216,12 @@ public sealed class M3AuthHandler : DelegatingHandler
             return null;
 
         RequestBudget budget = _registration.Budget;
-        if (budget.Counts(request))
+        int? permits = budget.CountPermits(request);
+        if (permits != 0)
         {
-            if (budget.MayWait)
+            if (permits is null || budget.MayWait)
                 return null;
-            budget.Take(token.Subject);
+            budget.Take(token.Subject, permits.Value);
         }
 
         Attach(request, token);

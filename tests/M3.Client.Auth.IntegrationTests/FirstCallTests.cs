@@ -19,7 +19,7 @@ public sealed class FirstCallTests
         options.RateLimitRequests = calls;
         using HttpClient http = M3HttpClient.Create(m3.Address, options, new SocketsHttpHandler { MaxConnectionsPerServer = 50 });
 
-        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, calls).Select(_ => Task.Run(() => http.GetAsync(m3.Address))));
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, calls).Select(_ => Task.Run(() => http.PostAsync(m3.Address, null))));
 
         Assert.Multiple(() =>
         {
@@ -29,6 +29,6 @@ public sealed class FirstCallTests
             Assert.That(reads, Is.EqualTo(1), "the source");
             Assert.That(m3.Authorizations.Count(header => header == $"Bearer {token}"), Is.EqualTo(calls), "M3");
         });
-        await Assert.ThatAsync(() => http.GetAsync(m3.Address), Throws.TypeOf<RateLimitExceededException>(), "each was counted once");
+        await Assert.ThatAsync(() => http.PostAsync(m3.Address, null), Throws.TypeOf<RateLimitExceededException>(), "each was counted once");
     }
 }

@@ -222,7 +222,7 @@ public sealed class TokenStaysHomeTests
 
         for (int i = 0; i < 3; i++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, _m3.Address);
+            using var request = new HttpRequestMessage(HttpMethod.Post, _m3.Address);
             request.Headers.Authorization = new("Basic", "Z3Vlc3Q6Z3Vlc3Q=");
             using HttpResponseMessage response = await http.SendAsync(request);
         }

@@ -81,7 +81,7 @@ public sealed class SecrecyTests
         Exception? failure = null;
         try
         {
-            using HttpResponseMessage response = await scene.Client.GetAsync("");
+            using HttpResponseMessage response = await scene.Client.PostAsync("", null);
         }
         catch (Exception e)
         {

@@ -47,59 +47,41 @@ internal sealed class RequestBudget
     /// <summary>Whether a request may have to wait for it, or hold something until M3 has answered.</summary>
     public bool MayWait => _options.RateLimitMode == RateLimitMode.Wait || _options.RateLimiter is not null;
 
-    /// <summary>Whether this request is counted: all are but MCP's own housekeeping (MCP, "Streamable HTTP").</summary>
-    public bool Counts(HttpRequestMessage request)
-    {
-        if (!IsOn)
-            return false;
-        HttpHeadersNonValidated headers = request.Headers.NonValidated;
-        if (headers.Count == 0)
-            return true;
-        if ((request.Method == HttpMethod.Get || request.Method == HttpMethod.Delete) && headers.Contains("Mcp-Session-Id"))
-            return false;
-        if (!headers.TryGetValues("Mcp-Method", out HeaderStringValues values))
-            return true;
-
-        foreach (string value in values)
-        {
-            if (value == "tools/call")
-                return true;
-        }
-
-        return false;
-    }
+    /// <summary>How many permits this request takes: one for each of its tool calls; null when its body must be read first.</summary>
+    public int? CountPermits(HttpRequestMessage request) => IsOn ? ToolCalls.Count(request) : 0;
 
     /// <summary>Counts a request in.</summary>
     /// <exception cref="RateLimitExceededException">The window is full, or M3 has asked for a pause.</exception>
-    public void Take(string? subject)
+    public void Take(string? subject, int permits)
     {
+        ThrowIfNeverFree(permits);
         long now = Now;
-        if (TryTake(subject, now, out TimeSpan retryAfter))
+        if (TryTake(subject, permits, now, out TimeSpan retryAfter))
             return;
         string why = Volatile.Read(ref _pausedUntil) - now >= retryAfter.Ticks ? "M3 has asked for a pause (Retry-After)" : $"{Limit} are used up";
         throw new RateLimitExceededException(retryAfter, $"{why}; the next may go in {Duration.Describe(retryAfter)}");
     }
 
     /// <summary>Finds a request its token and counts it in, as soon as it may go by the rules of the mode and of the application's own limiter.</summary>
-    /// <param name="request">For the application's limiter.</param>
+    /// <param name="request">Says how many permits it takes; and for the application's limiter.</param>
     /// <param name="tokens">Where the token is looked up, once more after each wait: it may have been renewed meanwhile.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing of M3's limit.</param>
     /// <exception cref="M3AuthException">There is no valid token; or the request may not go, or not now.</exception>
     public async ValueTask<Admission> AdmitAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
-        bool isCounted = Counts(request);
+        int permits = CountPermits(request) ?? await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
         RateLimitLease? lease = null;
-        if (isCounted && _options.RateLimiter is { } limiter)
+        if (permits > 0 && _options.RateLimiter is { } limiter)
             lease = await AcquireLeaseAsync(limiter, request, cancellationToken).ConfigureAwait(false);
 
         try
         {
-            if (isCounted && _options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait })
-                return new Admission(await TakeInTurnAsync(tokens, cancellationToken).ConfigureAwait(false), lease);
+            if (permits > 0 && _options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait })
+                return new Admission(await TakeInTurnAsync(tokens, permits, cancellationToken).ConfigureAwait(false), lease);
 
             M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-            if (isCounted && _options.RateLimitEnabled)
-                Take(token.Subject);
+            if (permits > 0 && _options.RateLimitEnabled)
+                Take(token.Subject, permits);
             return new Admission(token, lease);
         }
         catch
@@ -137,24 +119,35 @@ internal sealed class RequestBudget
         return $"{AccountOf(subject, now).Log.CountFree(now).ToString(CultureInfo.InvariantCulture)} of {Limit} left";
     }
 
-    private bool TryTake(string? subject, long now, out TimeSpan retryAfter)
+    private bool TryTake(string? subject, int permits, long now, out TimeSpan retryAfter)
     {
         SlidingLog log = AccountOf(subject, now).Log;
         if (Volatile.Read(ref _pausedUntil) <= now)
         {
-            bool isTaken = log.TryTake(now, out long ticks);
-            retryAfter = new TimeSpan(ticks);
+            bool isTaken = log.TryTake(now, permits, out long ticks);
+            retryAfter = Told(ticks);
             return isTaken;
         }
 
-        retryAfter = UntilFree(log, now);
+        retryAfter = Told(UntilFree(log, permits, now));
         return false;
     }
 
-    private TimeSpan UntilFree(SlidingLog log, long now) => new(Math.Max(Volatile.Read(ref _pausedUntil) - now, log.TicksUntilFree(now)));
+    private long UntilFree(SlidingLog log, int permits, long now) =>
+        Math.Max(Volatile.Read(ref _pausedUntil) - now, log.TicksUntilFree(now, permits));
 
-    private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, CancellationToken cancellationToken)
+    // What the clock's steps add to a whole window is nobody's concern.
+    private TimeSpan Told(long ticks) => new(Math.Min(ticks, _options.RateLimitWindow.Ticks));
+
+    private void ThrowIfNeverFree(int permits)
     {
+        if (permits > _options.RateLimitRequests)
+            throw new RateLimitExceededException(null, $"a batch of {permits.ToString(CultureInfo.InvariantCulture)} tool calls never fits into {Limit}");
+    }
+
+    private async ValueTask<M3AccessToken> TakeInTurnAsync(IM3TokenProvider tokens, int permits, CancellationToken cancellationToken)
+    {
+        ThrowIfNeverFree(permits);
         M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
         while (true)
         {
@@ -166,13 +159,13 @@ internal sealed class RequestBudget
             {
                 while ((token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)).Subject == subject)
                 {
-                    if (TryTake(subject, Now, out TimeSpan retryAfter))
+                    if (TryTake(subject, permits, Now, out TimeSpan retryAfter))
                         return token;
 
                     _log.WaitingForBudget(retryAfter);
                     _options.RateLimitProgress?.Report(retryAfter);
-                    for (TimeSpan left = retryAfter; left > TimeSpan.Zero; left = UntilFree(account.Log, Now))
-                        await SleepAsync(left, cancellationToken).ConfigureAwait(false);
+                    for (long left = retryAfter.Ticks; left > 0; left = UntilFree(account.Log, permits, Now))
+                        await SleepAsync(new TimeSpan(left), cancellationToken).ConfigureAwait(false);
                 }
             }
             finally

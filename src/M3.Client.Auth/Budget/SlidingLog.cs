@@ -36,20 +36,17 @@ internal sealed class SlidingLog
         }
     }
 
-    /// <summary>Counts a request in, if the window has room for it.</summary>
+    /// <summary>Counts so many requests in, all of them or none, if the window has room.</summary>
     /// <param name="now">The clock's ticks.</param>
-    /// <param name="retryAfter">Otherwise, how many ticks until the oldest leaves.</param>
-    public bool TryTake(long now, out long retryAfter)
+    /// <param name="count">At least one, and at most the limit.</param>
+    /// <param name="retryAfter">Otherwise, how many ticks until enough of the oldest have left.</param>
+    public bool TryTake(long now, int count, out long retryAfter)
     {
         var wait = default(SpinWait);
         while (true)
         {
             long position = Volatile.Read(ref _position);
-            ref long slot = ref _slots[(int)position];
-            long lap = position >> 32;
-            long value = Volatile.Read(ref slot);
-
-            if (LapParityOf(value) == (lap & 1))
+            if (!TryReadNewest(position, count, out long newest))
             {
                 // The position has moved on since it was read; or, a whole lap later, the slot's last taker has still not written.
                 if (Volatile.Read(ref _position) == position)
@@ -57,7 +54,7 @@ internal sealed class SlidingLog
                 continue;
             }
 
-            retryAfter = TicksOf(value) + _window - now;
+            retryAfter = newest + _window - now;
             if (retryAfter > 0)
             {
                 if (Volatile.Read(ref _position) == position)
@@ -65,21 +62,21 @@ internal sealed class SlidingLog
                 continue;
             }
 
-            long next = (int)position + 1 < _slots.Length ? position + 1 : (lap + 1) << 32;
-            if (Interlocked.CompareExchange(ref _position, next, position) == position)
+            if (Interlocked.CompareExchange(ref _position, After(position, count), position) == position)
             {
-                Volatile.Write(ref slot, Pack(now, lap));
+                for (; count > 0; count--, position = After(position))
+                    Volatile.Write(ref _slots[(int)position], Pack(now, position >> 32));
                 retryAfter = 0;
                 return true;
             }
         }
     }
 
-    /// <summary>How many ticks until there is room for one more; 0 or less: there is.</summary>
-    public long TicksUntilFree(long now)
+    /// <summary>How many ticks until there is room for so many more; 0 or less: there is.</summary>
+    public long TicksUntilFree(long now, int count)
     {
-        long position = Volatile.Read(ref _position);
-        return TicksOf(Volatile.Read(ref _slots[(int)position])) + _window - now;
+        TryReadNewest(Volatile.Read(ref _position), count, out long newest);
+        return newest + _window - now;
     }
 
     /// <summary>How many more requests would be let through now.</summary>
@@ -93,6 +90,29 @@ internal sealed class SlidingLog
         }
 
         return free;
+    }
+
+    // The newest of the times in so many slots from the position on; false where one of them is still to be written.
+    private bool TryReadNewest(long position, int count, out long newest)
+    {
+        newest = 0;
+        bool isWritten = true;
+        for (; count > 0; count--, position = After(position))
+        {
+            long value = Volatile.Read(ref _slots[(int)position]);
+            isWritten &= LapParityOf(value) != ((position >> 32) & 1);
+            newest = Math.Max(newest, TicksOf(value));
+        }
+
+        return isWritten;
+    }
+
+    private long After(long position) => (int)position + 1 < _slots.Length ? position + 1 : ((position >> 32) + 1) << 32;
+
+    private long After(long position, int count)
+    {
+        long slot = (int)position + count;
+        return slot < _slots.Length ? position + count : (((position >> 32) + 1) << 32) + slot - _slots.Length;
     }
 
     private static long Pack(long ticks, long lap) => (ticks << 1) | (lap & 1);

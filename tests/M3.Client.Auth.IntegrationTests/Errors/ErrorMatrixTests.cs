@@ -85,7 +85,7 @@ public sealed class ErrorMatrixTests
             arrived++;
         }
 
-        M3AuthException? found = await CatchAsync(() => http.GetAsync(error == M3AuthError.UntrustedOrigin ? "http://127.0.0.1:1/" : ""));
+        M3AuthException? found = await CatchAsync(() => http.PostAsync(error == M3AuthError.UntrustedOrigin ? "http://127.0.0.1:1/" : "", null));
         Assert.That(_m3.Received, Has.Count.EqualTo(arrived), "nothing was sent");
         return found;
     }

@@ -164,11 +164,11 @@ public sealed class BudgetTests
     [TestCase("POST", "tools/list", "session", false)]
     [TestCase("POST", "notifications/initialized", "session", false)]
     [TestCase("POST", "Tools/Call", null, false)]
-    [TestCase("GET", null, null, true)]
+    [TestCase("GET", null, null, false)]
     [TestCase("GET", null, "session", false)]
     [TestCase("GET", "tools/list", null, false)]
     [TestCase("GET", "tools/call", null, true)]
-    [TestCase("DELETE", null, null, true)]
+    [TestCase("DELETE", null, null, false)]
     [TestCase("DELETE", null, "session", false)]
     [TestCase("PUT", null, "session", true)]
     public async Task What_M3_counts_is_counted(string method, string? mcpMethod, string? session, bool isCounted)
@@ -267,7 +267,7 @@ public sealed class BudgetTests
 
         foreach (RequestBudget budget in budgets)
         {
-            var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject"));
+            var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject", 1));
             Assert.That(refused.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(30)));
         }
     }

@@ -65,6 +65,20 @@ public sealed class ClockTests
     }
 
     [Test]
+    public async Task After_a_sleep_in_which_timers_stood_still_a_waiting_call_goes_within_half_a_minute()
+    {
+        using var world = new World(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1));
+        (await world.CallAsync()).Dispose();
+        Task<HttpResponseMessage> waiting = world.CallAsync();
+        await KeyRoom.UntilAsync(() => world.Clock.IsWaitedFor, "the call waits");
+
+        world.Clock.Sleep(TimeSpan.FromHours(8));
+        world.Clock.Advance(TimeSpan.FromSeconds(30));
+
+        (await waiting.WaitAsync(KeyRoom.Patience)).Dispose();
+    }
+
+    [Test]
     public async Task A_week_of_a_clock_that_jumps_by_hours_exceeds_no_window_and_makes_nobody_wait_longer([Range(1, 4)] int seed)
     {
         var random = new Random(seed);

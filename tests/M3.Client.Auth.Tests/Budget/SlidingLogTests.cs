@@ -12,9 +12,9 @@ public sealed class SlidingLogTests
     {
         var log = new SlidingLog(limit, Window);
         for (int i = 0; i < limit; i++)
-            Assert.That(log.TryTake(Start + i, out _), Is.True);
+            Assert.That(log.TryTake(Start + i, 1, out _), Is.True);
 
-        Assert.That(log.TryTake(Start + 500, out long retryAfter), Is.False);
+        Assert.That(log.TryTake(Start + 500, 1, out long retryAfter), Is.False);
         Assert.That(retryAfter, Is.EqualTo(500));
     }
 
@@ -23,22 +23,22 @@ public sealed class SlidingLogTests
     {
         var log = new SlidingLog(limit, Window);
         for (int i = 0; i < limit; i++)
-            log.TryTake(Start, out _);
+            log.TryTake(Start, 1, out _);
 
-        Assert.That(log.TryTake(Start + 999, out long retryAfter), Is.False);
+        Assert.That(log.TryTake(Start + 999, 1, out long retryAfter), Is.False);
         Assert.That(retryAfter, Is.EqualTo(1));
-        Assert.That(log.TryTake(Start + 1000, out _), Is.True);
+        Assert.That(log.TryTake(Start + 1000, 1, out _), Is.True);
     }
 
     [Test]
     public void A_refusal_takes_nothing()
     {
         var log = new SlidingLog(1, Window);
-        log.TryTake(Start, out _);
+        log.TryTake(Start, 1, out _);
         for (int i = 0; i < 10; i++)
-            log.TryTake(Start + 10 + i, out _);
+            log.TryTake(Start + 10 + i, 1, out _);
 
-        Assert.That(log.TryTake(Start + 1000, out _), Is.True);
+        Assert.That(log.TryTake(Start + 1000, 1, out _), Is.True);
     }
 
     [Test]
@@ -47,11 +47,11 @@ public sealed class SlidingLogTests
         var log = new SlidingLog(3, Window);
         Assert.That((log.CountFree(Start), log.Newest), Is.EqualTo((3, 0L)));
 
-        log.TryTake(Start, out _);
-        log.TryTake(Start + 400, out _);
+        log.TryTake(Start, 1, out _);
+        log.TryTake(Start + 400, 1, out _);
         Assert.That((log.CountFree(Start + 400), log.Newest), Is.EqualTo((1, Start + 400)));
 
-        log.TryTake(Start + 500, out _);
+        log.TryTake(Start + 500, 1, out _);
         Assert.That((log.CountFree(Start + 999), log.Newest), Is.EqualTo((0, Start + 500)));
         Assert.That(log.CountFree(Start + 1000), Is.EqualTo(1));
         Assert.That(log.CountFree(Start + 1400), Is.EqualTo(2));
@@ -78,11 +78,67 @@ public sealed class SlidingLogTests
             long expectedRetry = expected ? 0 : queue.Peek() + Window.Ticks - now;
 
             // Asserting costs more than taking: only what differs is asserted.
-            (int, bool, long) actual = (log.CountFree(now), log.TryTake(now, out long retryAfter), retryAfter);
+            (int, bool, long) actual = (log.CountFree(now), log.TryTake(now, 1, out long retryAfter), retryAfter);
             if (actual != (limit - queue.Count, expected, expectedRetry))
                 Assert.That(actual, Is.EqualTo((limit - queue.Count, expected, expectedRetry)), $"request {i}");
             if (expected)
                 queue.Enqueue(now);
+        }
+    }
+
+    [TestCase(1)]
+    [TestCase(2)]
+    [TestCase(7)]
+    [TestCase(100)]
+    public void Several_at_once_agree_with_a_queue_of_times_too(int limit)
+    {
+        var random = new Random(limit);
+        var log = new SlidingLog(limit, Window);
+        var queue = new Queue<long>();
+        long now = Start;
+
+        for (int i = 0; i < 20_000; i++)
+        {
+            now += random.Next(4) == 0 ? random.Next(4000 / limit) : 0;
+            int count = random.Next(1, limit + 1);
+            while (queue.Count > 0 && queue.Peek() + Window.Ticks <= now)
+                queue.Dequeue();
+            int missing = queue.Count + count - limit;
+            long expectedRetry = missing > 0 ? queue.ElementAt(missing - 1) + Window.Ticks - now : 0;
+
+            (long, bool, long) actual = (Math.Max(log.TicksUntilFree(now, count), 0), log.TryTake(now, count, out long retryAfter), retryAfter);
+            if (actual != (expectedRetry, missing <= 0, expectedRetry))
+                Assert.That(actual, Is.EqualTo((expectedRetry, missing <= 0, expectedRetry)), $"request {i}");
+            for (int taken = 0; missing <= 0 && taken < count; taken++)
+                queue.Enqueue(now);
+        }
+    }
+
+    [Test]
+    public void Threads_that_take_several_at_once_take_exactly_the_limit_in_every_window()
+    {
+        const int Limit = 60;
+        const int Threads = 4;
+        var log = new SlidingLog(Limit, Window);
+        using var together = new Barrier(Threads);
+        for (int window = 0; window < 500; window++)
+        {
+            long now = Start + (window * Window.Ticks);
+            int taken = 0;
+            Thread[] threads = [.. Enumerable.Range(1, Threads).Select(count => new Thread(() =>
+            {
+                together.SignalAndWait();
+                // 1, 2, 3 or 4 at once until there is no room even for one.
+                for (int size = count; size > 0; size--)
+                {
+                    while (log.TryTake(now, size, out _))
+                        Interlocked.Add(ref taken, size);
+                }
+            }))];
+            Array.ForEach(threads, thread => thread.Start());
+            Array.ForEach(threads, thread => thread.Join());
+
+            Assert.That(taken, Is.EqualTo(Limit), $"window {window}");
         }
     }
 
@@ -105,7 +161,7 @@ public sealed class SlidingLogTests
                 together.SignalAndWait();
                 for (int i = 0; i < limit; i++)
                 {
-                    if (log.TryTake(now, out long retryAfter))
+                    if (log.TryTake(now, 1, out long retryAfter))
                         Interlocked.Increment(ref taken);
                     else if (retryAfter != Window.Ticks)
                         Interlocked.Add(ref taken, 1_000_000);
@@ -138,7 +194,7 @@ public sealed class SlidingLogTests
                     wait.SpinOnce(sleep1Threshold: -1);
                 for (int i = 0; i < limit; i++)
                 {
-                    if (log.TryTake(Start + (window * Window.Ticks), out long _))
+                    if (log.TryTake(Start + (window * Window.Ticks), 1, out long _))
                         Interlocked.Increment(ref taken[window]);
                 }
             }
@@ -162,7 +218,7 @@ public sealed class SlidingLogTests
             for (int i = 0; i < 20_000; i++)
             {
                 long now = Interlocked.Increment(ref clock);
-                if (log.TryTake(now, out _))
+                if (log.TryTake(now, 1, out _))
                     mine.Add(now);
             }
 

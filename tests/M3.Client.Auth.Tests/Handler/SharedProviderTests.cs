@@ -39,9 +39,9 @@ public sealed class SharedProviderTests
     {
         using var server = new FakeM3();
         using HttpClient client = Client(new OneToken(subject: "me"), server, options => options.RateLimitRequests = 1);
-        (await client.GetAsync(Scene.Address)).Dispose();
+        (await client.PostAsync(Scene.Address, null)).Dispose();
 
-        await Assert.ThatAsync(() => client.GetAsync(Scene.Address), Throws.TypeOf<RateLimitExceededException>());
+        await Assert.ThatAsync(() => client.PostAsync(Scene.Address, null), Throws.TypeOf<RateLimitExceededException>());
         await Assert.ThatAsync(() => client.GetAsync(new Uri("https://other.test")), Throws.TypeOf<UntrustedOriginException>());
         Assert.That(server.Arrivals, Has.Count.EqualTo(1));
     }
@@ -87,7 +87,7 @@ public sealed class SharedProviderTests
         for (int i = 0; i < 2; i++)
         {
             using var client = new HttpClient(new M3AuthHandler(scene.Options()) { InnerHandler = new FakeM3() });
-            (await client.GetAsync(new Uri($"https://m3-{i}.test/"))).Dispose();
+            (await client.PostAsync(new Uri($"https://m3-{i}.test/"), null)).Dispose();
         }
 
         Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(2));

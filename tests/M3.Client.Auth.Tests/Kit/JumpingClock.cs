@@ -6,6 +6,7 @@ namespace M3.Client.Auth.Tests.Kit;
 internal sealed class JumpingClock(DateTimeOffset now) : FakeTimeProvider(now)
 {
     private long _jumped;
+    private long _slept;
     private int _timers;
 
     /// <summary>Whether a timer runs, so that somebody would notice if the time went on.</summary>
@@ -14,10 +15,13 @@ internal sealed class JumpingClock(DateTimeOffset now) : FakeTimeProvider(now)
     /// <summary>Sets the wall clock forward, or back.</summary>
     public void Jump(TimeSpan by) => Interlocked.Add(ref _jumped, by.Ticks);
 
-    public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + new TimeSpan(Volatile.Read(ref _jumped));
+    /// <summary>Lets the time go on, but no timer, as when the machine is suspended (Windows counts that time).</summary>
+    public void Sleep(TimeSpan time) => Interlocked.Add(ref _slept, time.Ticks);
+
+    public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + new TimeSpan(Volatile.Read(ref _jumped) + Volatile.Read(ref _slept));
 
     // The fake clock's own asks GetUtcNow(), and would jump along.
-    public override long GetTimestamp() => base.GetUtcNow().Ticks;
+    public override long GetTimestamp() => base.GetUtcNow().Ticks + Volatile.Read(ref _slept);
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {

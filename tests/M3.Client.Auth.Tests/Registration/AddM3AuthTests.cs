@@ -31,7 +31,7 @@ public sealed class AddM3AuthTests
 
         Assert.That(seen, Is.EqualTo("https://overwritten.test"));
         Assert.That(app.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.Scene.Token));
-        await Assert.ThatAsync(() => client.GetAsync(Scene.Address), Throws.TypeOf<RateLimitExceededException>());
+        await Assert.ThatAsync(() => client.PostAsync(Scene.Address, null), Throws.TypeOf<RateLimitExceededException>());
     }
 
     [Test]

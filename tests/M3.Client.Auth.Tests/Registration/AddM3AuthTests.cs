@@ -27,7 +27,7 @@ public sealed class AddM3AuthTests
         });
 
         HttpClient client = app.Client("m3");
-        (await client.GetAsync(Scene.Address)).Dispose();
+        (await client.PostAsync(Scene.Address, null)).Dispose();
 
         Assert.That(seen, Is.EqualTo("https://overwritten.test"));
         Assert.That(app.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.Scene.Token));

@@ -17,7 +17,8 @@ internal sealed class RequestBudget
     /// <summary>After so long a wait looks again: timers may stand still while a machine sleeps.</summary>
     public static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
 
-    private const int MaxSubjects = 1024;
+    // Idle subjects are looked for when so many new ones have come, or as many as there were: each costs its share, however many come.
+    private const int FewestBetweenSweeps = 1024;
 
     private readonly M3AuthOptions _options;
     private readonly Log _log;
@@ -25,6 +26,7 @@ internal sealed class RequestBudget
     private readonly long _window;
     private readonly ConcurrentDictionary<string, Account> _bySubject = new(StringComparer.Ordinal);
     private LastUsed? _last;
+    private int _untilSweep = FewestBetweenSweeps;
     private long _pausedUntil;
 
     public RequestBudget(M3AuthOptions options, Log log)
@@ -121,16 +123,20 @@ internal sealed class RequestBudget
 
     private bool TryTake(string? subject, int permits, long now, out TimeSpan retryAfter)
     {
-        SlidingLog log = AccountOf(subject, now).Log;
-        if (Volatile.Read(ref _pausedUntil) <= now)
+        while (true)
         {
+            SlidingLog log = AccountOf(subject, now).Log;
+            if (Volatile.Read(ref _pausedUntil) > now)
+            {
+                retryAfter = Told(UntilFree(log, permits, now));
+                return false;
+            }
+
             bool isTaken = log.TryTake(now, permits, out long ticks);
             retryAfter = Told(ticks);
-            return isTaken;
+            if (isTaken || ticks > 0)
+                return isTaken;
         }
-
-        retryAfter = Told(UntilFree(log, permits, now));
-        return false;
     }
 
     private long UntilFree(SlidingLog log, int permits, long now) =>
@@ -157,7 +163,7 @@ internal sealed class RequestBudget
             await account.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                while ((token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)).Subject == subject)
+                while (!account.Log.IsRetired && (token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)).Subject == subject)
                 {
                     if (TryTake(subject, permits, Now, out TimeSpan retryAfter))
                         return token;
@@ -200,31 +206,35 @@ internal sealed class RequestBudget
     {
         subject ??= "";
         // One subject after the other is the rule: the last one is found without hashing its name.
-        if (_last is { } last && ReferenceEquals(last.Subject, subject))
+        if (_last is { } last && ReferenceEquals(last.Subject, subject) && !last.Account.Log.IsRetired)
             return last.Account;
 
-        if (!_bySubject.TryGetValue(subject, out Account? found))
+        Account? found;
+        while (!_bySubject.TryGetValue(subject, out found) || found.Log.IsRetired)
         {
-            ForgetIdle(now);
-            found = _bySubject.GetOrAdd(subject, static (_, budget) => new Account(budget.NewLog()), this);
+            if (found is not null)
+                _bySubject.TryRemove(new(subject, found));
+            else if (_bySubject.TryAdd(subject, new Account(new SlidingLog(_options.RateLimitRequests, new TimeSpan(_window)))) && Interlocked.Decrement(ref _untilSweep) == 0)
+                ForgetIdle(now);
         }
 
         _last = new LastUsed(subject, found);
         return found;
     }
 
-    private SlidingLog NewLog() => new(_options.RateLimitRequests, new TimeSpan(_window));
-
-    // Tokens whose subjects never repeat must not fill the memory. A log whose newest entry has left the window says nothing any more.
+    // Tokens whose subjects never repeat must not fill the memory. A log that every request has left says nothing any more.
     private void ForgetIdle(long now)
     {
-        if (_bySubject.Count < MaxSubjects)
-            return;
+        int left = 0;
         foreach ((string subject, Account account) in _bySubject)
         {
-            if (account.Log.Newest + _window <= now && account.Turn.CurrentCount > 0)
+            if (account.Turn.CurrentCount > 0 && account.Log.TryRetire(now))
                 _bySubject.TryRemove(new(subject, account));
+            else
+                left++;
         }
+
+        Volatile.Write(ref _untilSweep, Math.Max(left, FewestBetweenSweeps));
     }
 
     // What M3 counts of one subject's, and whose turn it is of those who wait.

@@ -11,6 +11,8 @@ namespace M3.Client.Auth;
 /// </remarks>
 internal sealed class SlidingLog
 {
+    private const long Retired = long.MinValue;
+
     private readonly long[] _slots;
     private readonly long _window;
 
@@ -25,27 +27,38 @@ internal sealed class SlidingLog
         _position = 1L << 32;
     }
 
-    /// <summary>The time of the newest request, or 0.</summary>
-    public long Newest
+    /// <summary>Whether it counts no more: whoever found it has to look up its successor.</summary>
+    public bool IsRetired => Volatile.Read(ref _position) == Retired;
+
+    /// <summary>
+    /// Closes it for good if every request has left the window, so that it can be forgotten: no request is counted in a log that is no longer
+    /// looked up.
+    /// </summary>
+    public bool TryRetire(long now)
     {
-        get
-        {
-            long position = Volatile.Read(ref _position);
-            int slot = (int)position == 0 ? _slots.Length - 1 : (int)position - 1;
-            return TicksOf(Volatile.Read(ref _slots[slot]));
-        }
+        long position = Volatile.Read(ref _position);
+        return position != Retired
+            && TryReadNewest(position, _slots.Length, out long newest)
+            && newest + _window <= now
+            && Interlocked.CompareExchange(ref _position, Retired, position) == position;
     }
 
     /// <summary>Counts so many requests in, all of them or none, if the window has room.</summary>
     /// <param name="now">The clock's ticks.</param>
     /// <param name="count">At least one, and at most the limit.</param>
-    /// <param name="retryAfter">Otherwise, how many ticks until enough of the oldest have left.</param>
+    /// <param name="retryAfter">Otherwise, how many ticks until enough of the oldest have left; 0 where it is retired.</param>
     public bool TryTake(long now, int count, out long retryAfter)
     {
         var wait = default(SpinWait);
         while (true)
         {
             long position = Volatile.Read(ref _position);
+            if (position == Retired)
+            {
+                retryAfter = 0;
+                return false;
+            }
+
             if (!TryReadNewest(position, count, out long newest))
             {
                 // The position has moved on since it was read; or, a whole lap later, the slot's last taker has still not written.

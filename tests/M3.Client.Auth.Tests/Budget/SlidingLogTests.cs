@@ -42,17 +42,17 @@ public sealed class SlidingLogTests
     }
 
     [Test]
-    public void It_counts_what_is_free_and_remembers_the_newest()
+    public void It_counts_what_is_free()
     {
         var log = new SlidingLog(3, Window);
-        Assert.That((log.CountFree(Start), log.Newest), Is.EqualTo((3, 0L)));
+        Assert.That(log.CountFree(Start), Is.EqualTo(3));
 
         log.TryTake(Start, 1, out _);
         log.TryTake(Start + 400, 1, out _);
-        Assert.That((log.CountFree(Start + 400), log.Newest), Is.EqualTo((1, Start + 400)));
+        Assert.That(log.CountFree(Start + 400), Is.EqualTo(1));
 
         log.TryTake(Start + 500, 1, out _);
-        Assert.That((log.CountFree(Start + 999), log.Newest), Is.EqualTo((0, Start + 500)));
+        Assert.That(log.CountFree(Start + 999), Is.EqualTo(0));
         Assert.That(log.CountFree(Start + 1000), Is.EqualTo(1));
         Assert.That(log.CountFree(Start + 1400), Is.EqualTo(2));
         Assert.That(log.CountFree(Start + 1500), Is.EqualTo(3));
@@ -203,6 +203,47 @@ public sealed class SlidingLogTests
         Array.ForEach(threads, thread => thread.Join());
 
         Assert.That(taken, Has.All.EqualTo(limit));
+    }
+
+    [Test]
+    public void It_retires_once_every_request_has_left_the_window_and_counts_no_more([Values(1, 3)] int limit)
+    {
+        var log = new SlidingLog(limit, Window);
+        log.TryTake(Start, 1, out _);
+        Assert.That((log.TryRetire(Start + 999), log.IsRetired), Is.EqualTo((false, false)));
+        log.TryTake(Start + 1000, 1, out _);
+        Assert.That(log.TryRetire(Start + 1999), Is.False);
+
+        Assert.That((log.TryRetire(Start + 2000), log.IsRetired), Is.EqualTo((true, true)));
+
+        Assert.That((log.TryTake(Start + 5000, 1, out long retryAfter), retryAfter), Is.EqualTo((false, 0L)));
+        Assert.That(log.TryRetire(Start + 5000), Is.False, "once");
+    }
+
+    [TestCase(1)]
+    [TestCase(3)]
+    public void Of_a_request_and_a_retirement_at_once_one_alone_succeeds(int limit)
+    {
+        const int Rounds = 50_000;
+        SlidingLog[] logs = [.. Enumerable.Range(0, Rounds).Select(_ => new SlidingLog(limit, Window))];
+        int arrived = 0;
+        int[] succeeded = new int[Rounds];
+        Thread[] threads = [.. new Func<SlidingLog, bool>[] { log => log.TryTake(Start, 1, out _), log => log.TryRetire(Start) }.Select(step => new Thread(() =>
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                Interlocked.Increment(ref arrived);
+                var wait = default(SpinWait);
+                while (Volatile.Read(ref arrived) < 2 * (round + 1))
+                    wait.SpinOnce(sleep1Threshold: -1);
+                if (step(logs[round]))
+                    Interlocked.Increment(ref succeeded[round]);
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+
+        Assert.That(succeeded, Has.All.EqualTo(1));
     }
 
     [Test]

@@ -1,0 +1,71 @@
+using System.Globalization;
+using Microsoft.Extensions.Time.Testing;
+
+namespace M3.Client.Auth.Tests.Budget;
+
+/// <summary>A service whose tokens have ever new subjects: each keeps its own exact limit, and none is kept for ever.</summary>
+[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class ManySubjectsTests
+{
+    private readonly FakeTimeProvider _clock = new();
+
+    [Test]
+    public void Half_a_million_subjects_within_one_window_cost_each_its_share()
+    {
+        RequestBudget budget = Create(limit: 1);
+
+        // Where each new subject costs a look at all others, this takes hours.
+        for (int i = 0; i < 500_000; i++)
+            budget.Take(Name(i), 1);
+
+        foreach (int i in (int[])[0, 1023, 1024, 250_000, 499_999])
+            Assert.That(() => budget.Take(Name(i), 1), Throws.TypeOf<RateLimitExceededException>(), Name(i));
+    }
+
+    [Test]
+    public void Subjects_of_windows_past_are_forgotten()
+    {
+        RequestBudget budget = Create(limit: 1000);
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+
+        // 8 kB each: 800 MB if they were kept.
+        for (int i = 0; i < 100_000; i++)
+        {
+            budget.Take(Name(i), 1);
+            if (i % 100 == 0)
+                _clock.Advance(TimeSpan.FromHours(1.1));
+        }
+
+        Assert.That(GC.GetTotalMemory(forceFullCollection: true) - before, Is.LessThan(100_000_000));
+        GC.KeepAlive(budget);
+    }
+
+    [Test]
+    public void No_request_is_lost_while_idle_subjects_are_forgotten()
+    {
+        const int Threads = 4;
+        const int Subjects = 2000;
+        RequestBudget budget = Create(limit: 1);
+        using var together = new Barrier(Threads);
+        // Each is idle until its first request is counted, and may be forgotten until then by whoever brings another.
+        Thread[] threads = [.. Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
+        {
+            together.SignalAndWait();
+            for (int i = 0; i < Subjects; i++)
+                budget.Take(Name((thread * Subjects) + i), 1);
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+
+        Assert.That(Enumerable.Range(0, Threads * Subjects).Select(i => budget.Describe(Name(i))), Has.All.StartsWith("0 of 1 requests"));
+    }
+
+    private static string Name(int i) => i.ToString(CultureInfo.InvariantCulture);
+
+    private RequestBudget Create(int limit)
+    {
+        var options = new M3AuthOptions { TimeProvider = _clock, RateLimitRequests = limit };
+        return new RequestBudget(options, new Log(options, null));
+    }
+}

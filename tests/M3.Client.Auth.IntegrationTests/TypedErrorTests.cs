@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ModelContextProtocol.Client;
 
 namespace M3.Client.Auth.IntegrationTests;
@@ -41,15 +42,22 @@ public sealed class TypedErrorTests
     [TestCaseSource(nameof(FoundInTheToken))]
     public async Task A_token_that_goes_bad_fails_CallToolAsync_and_nothing_is_sent(M3AuthError error)
     {
-        var source = new LiveTokenSource(_m3.CreateToken());
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, _m3.OptionsWith(source));
+        string good = _m3.CreateToken();
+        var source = new LiveTokenSource(good);
+        M3AuthOptions options = _m3.OptionsWith(source);
+        options.RateLimitEnabled = false;
+        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, options);
         await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
         int before = _m3.Received.Count;
 
         source.Token = BadToken(error);
 
+        // A signature is bad once the keys were fetched anew; while that goes on, calls go with the token that was good.
+        bool mayServe = error == M3AuthError.InvalidTokenSignature;
+        for (var patience = Stopwatch.StartNew(); mayServe && patience.Elapsed < TimeSpan.FromSeconds(30);)
+            mayServe = await http.GetAsync(_m3.Endpoint).ContinueWith(call => call.IsCompletedSuccessfully, TaskScheduler.Default);
         await AssertFailsAsync(error, () => mcp.CallAsync("get_database_schema"));
-        Assert.That(_m3.Received, Has.Count.EqualTo(before));
+        Assert.That(_m3.Received.Skip(before), error == M3AuthError.InvalidTokenSignature ? Has.All.Property("Token").EqualTo(good) : Is.Empty);
 
         source.Token = _m3.CreateToken();
         Assert.That(await mcp.CallAsync("get_database_schema"), Does.Contain("hosp_patients"), "a good token heals it");

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -57,7 +58,7 @@ public sealed class RotationTests
             string? header = context.Request.Headers.Authorization;
             if (header == $"Bearer {now.Token}")
             {
-                now.Arrive();
+                now.Arrive(context.Request.Headers["Caller"].ToString());
             }
             else if (header != $"Bearer {now.Before}")
             {
@@ -74,13 +75,13 @@ public sealed class RotationTests
         using HttpClient http = M3HttpClient.Create(m3.Address, options);
         using var stop = new CancellationTokenSource();
         int failed = 0, answered = 0;
-        Task[] callers = [.. Enumerable.Range(0, Callers).Select(_ => Task.Run(async () =>
+        Task[] callers = [.. Enumerable.Range(0, Callers).Select(caller => Task.Run(async () =>
         {
             while (!stop.IsCancellationRequested)
             {
                 try
                 {
-                    using HttpResponseMessage answer = await http.PostAsync(m3.Address, new StringContent("{}"));
+                    using HttpResponseMessage answer = await http.PostAsync(m3.Address, new StringContent("{}") { Headers = { { "Caller", $"{caller}" } } });
                     answer.EnsureSuccessStatusCode();
                     Interlocked.Increment(ref answered);
                 }
@@ -130,7 +131,7 @@ public sealed class RotationTests
     {
         private readonly TaskCompletionSource<long> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly TaskCompletionSource _everybody = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private int _arrived;
+        private readonly ConcurrentDictionary<string, bool> _callers = new();
 
         public string Token { get; } = token;
 
@@ -140,16 +141,16 @@ public sealed class RotationTests
         /// <summary>When it arrived for the first time.</summary>
         public Task<long> First => _first.Task;
 
-        /// <summary>Completes after several rounds of all callers.</summary>
+        /// <summary>Completes when every caller has sent it: then none of the tokens before is on the way any more.</summary>
         public Task Everybody => _everybody.Task;
 
-        public void Arrive()
+        public void Arrive(string caller)
         {
-            int arrived = Interlocked.Increment(ref _arrived);
-            if (arrived == 1)
-                _first.SetResult(Stopwatch.GetTimestamp());
-            if (arrived == 5 * Callers)
-                _everybody.SetResult();
+            if (!_callers.TryAdd(caller, true))
+                return;
+            _first.TrySetResult(Stopwatch.GetTimestamp());
+            if (_callers.Count == Callers)
+                _everybody.TrySetResult();
         }
     }
 }

@@ -49,7 +49,7 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary><c>M3_OAUTH2_RATE_LIMIT_ENABLED</c>. Default true.</summary>
     public bool RateLimitEnabled { get; set; } = true;
 
-    /// <summary><c>M3_OAUTH2_RATE_LIMIT_REQUESTS</c>. Default 100, at most 1,000,000: requests per subject within one window.</summary>
+    /// <summary><c>M3_OAUTH2_RATE_LIMIT_REQUESTS</c>. Default 100, at most 1,000,000: tool calls per subject within one window.</summary>
     public int RateLimitRequests { get; set; } = 100;
 
     /// <summary><c>M3_OAUTH2_RATE_LIMIT_WINDOW</c>, in seconds. Default 1 hour.</summary>

@@ -197,33 +197,6 @@ public sealed class ToolCallTests
     }
 
     [Test]
-    public async Task A_batch_waits_until_there_is_room_for_the_whole_of_it()
-    {
-        var told = new List<TimeSpan>();
-        using var scene = new Scene(options => (options.RateLimitRequests, options.RateLimitMode, options.RateLimitProgress) =
-            (3, RateLimitMode.Wait, new Telling(told.Add)))
-        { Clock = new WaitingClock(Scene.Noon) };
-        scene.Token = scene.NewToken(claims => claims["exp"] = Scene.Noon.AddDays(1).ToUnixTimeSeconds());
-        await SendAsync(scene, 1);
-        scene.Clock.Advance(TimeSpan.FromMinutes(10));
-        await SendAsync(scene, 1);
-
-        Task batch = SendAsync(scene, 3);
-        await KeyRoom.UntilAsync(() => told.Count == 1, "it waits");
-
-        Assert.That(told, Is.EqualTo([TimeSpan.FromHours(1)]));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
-        // The timers end one after the other.
-        await KeyRoom.UntilAsync(() =>
-        {
-            if (!batch.IsCompleted)
-                scene.Clock.Advance(TimeSpan.FromSeconds(30));
-            return batch.IsCompleted;
-        }, "it goes");
-        await batch;
-    }
-
-    [Test]
     public async Task The_one_repetition_of_a_batch_after_a_401_is_free()
     {
         using var scene = new Scene(options => options.RateLimitRequests = 3);
@@ -310,11 +283,6 @@ public sealed class ToolCallTests
 
     private static async Task SendAsync(Scene scene, int calls) =>
         (await scene.Client.PostAsync(Scene.Address, new StringContent($"[{string.Join(',', Enumerable.Repeat(Call, calls))}]"))).Dispose();
-
-    private sealed class Telling(Action<TimeSpan> tell) : IProgress<TimeSpan>
-    {
-        public void Report(TimeSpan value) => tell(value);
-    }
 
     private sealed class Message
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Budget;
@@ -45,6 +46,23 @@ public sealed class WaitingTests
         Assert.That(world.Sent[^1], Is.EqualTo(2 * Hour));
         foreach (Task<HttpResponseMessage> call in calls)
             (await call).Dispose();
+    }
+
+    [Test]
+    public async Task A_batch_waits_until_there_is_room_for_the_whole_of_it()
+    {
+        using var world = new World(limit: 3) { IsWindowFull = () => true };
+        (await world.CallAsync()).Dispose();
+        world.Clock.Advance(TimeSpan.FromMinutes(10));
+        (await world.CallAsync()).Dispose();
+
+        Task<HttpResponseMessage> batch = world.Scene.Client.PostAsync(Scene.Address,
+            JsonContent.Create(Enumerable.Repeat(new { method = "tools/call" }, 3)));
+        await world.PassAsync(batch);
+
+        (await batch).Dispose();
+        Assert.That(world.Told, Is.EqualTo([Hour]));
+        Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(70)]));
     }
 
     [Test]

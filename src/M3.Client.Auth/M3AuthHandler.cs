@@ -212,7 +212,9 @@ public sealed class M3AuthHandler : DelegatingHandler
     private M3AccessToken? TryPrepare(HttpRequestMessage request)
     {
         _registration.Origins.Check(request);
-        if (_registration.OwnTokens?.TryGetCached() is not { } token)
+        // The one look at the clocks: nothing is waited for from here on.
+        Moment now = _registration.Clock.Now;
+        if (_registration.OwnTokens?.TryGetCached(now) is not { } token)
             return null;
 
         RequestBudget budget = _registration.Budget;
@@ -221,7 +223,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         {
             if (permits is null || budget.MayWait)
                 return null;
-            budget.Take(token.Subject, permits.Value);
+            budget.Take(token.Subject, permits.Value, now.Monotonic);
         }
 
         Attach(request, token);

@@ -45,7 +45,7 @@ internal static class HttpLoad
         using var handSet = new HttpClient(new HandSetHandler(token) { InnerHandler = sockets }) { BaseAddress = address };
         M3AuthOptions options = fixture.Options(token);
         // Wide enough for every caller's idea of now, and never full.
-        (options.RateLimitRequests, options.RateLimitWindow) = (100_000, TimeSpan.FromMilliseconds(1));
+        (options.RateLimitRequests, options.RateLimitWindow) = (1_000_000, TimeSpan.FromMilliseconds(1));
         using HttpClient m3 = M3HttpClient.Create(address, options, sockets);
 
         List<(Round HandSet, Round M3)> pairs = await Pairs.RunAsync(Rounds, () => RoundAsync(handSet), () => RoundAsync(m3));

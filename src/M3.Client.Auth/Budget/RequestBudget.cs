@@ -53,11 +53,14 @@ internal sealed class RequestBudget
     public int? CountPermits(HttpRequestMessage request) => IsOn ? ToolCalls.Count(request) : 0;
 
     /// <summary>Counts a request in.</summary>
+    /// <param name="subject">The token's; null: none.</param>
+    /// <param name="permits">How many tool calls it makes.</param>
+    /// <param name="monotonic">Now, by the monotonic clock.</param>
     /// <exception cref="RateLimitExceededException">The window is full, or M3 has asked for a pause.</exception>
-    public void Take(string? subject, int permits)
+    public void Take(string? subject, int permits, long monotonic)
     {
         ThrowIfNeverFree(permits);
-        long now = Now;
+        long now = monotonic + _window;
         if (TryTake(subject, permits, now, out TimeSpan retryAfter))
             return;
         string why = Volatile.Read(ref _pausedUntil) - now >= retryAfter.Ticks ? "M3 has asked for a pause (Retry-After)" : $"{Limit} are used up";
@@ -83,7 +86,7 @@ internal sealed class RequestBudget
 
             M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
             if (permits > 0 && _options.RateLimitEnabled)
-                Take(token.Subject, permits);
+                Take(token.Subject, permits, _clock.Now);
             return new Admission(token, lease);
         }
         catch
@@ -136,6 +139,7 @@ internal sealed class RequestBudget
             retryAfter = Told(ticks);
             if (isTaken || ticks > 0)
                 return isTaken;
+            _last = null;
         }
     }
 
@@ -159,7 +163,7 @@ internal sealed class RequestBudget
         {
             // First come, first served, each subject by itself: one waits for the window, the others for their turn.
             string? subject = token.Subject;
-            Account account = AccountOf(subject, Now);
+            Account account = Find(subject, Now);
             await account.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
@@ -206,9 +210,16 @@ internal sealed class RequestBudget
     {
         subject ??= "";
         // One subject after the other is the rule: the last one is found without hashing its name.
-        if (_last is { } last && ReferenceEquals(last.Subject, subject) && !last.Account.Log.IsRetired)
+        if (_last is { } last && ReferenceEquals(last.Subject, subject))
             return last.Account;
+        Account found = Find(subject, now);
+        _last = new LastUsed(subject, found);
+        return found;
+    }
 
+    private Account Find(string? subject, long now)
+    {
+        subject ??= "";
         Account? found;
         while (!_bySubject.TryGetValue(subject, out found) || found.Log.IsRetired)
         {
@@ -218,7 +229,6 @@ internal sealed class RequestBudget
                 ForgetIdle(now);
         }
 
-        _last = new LastUsed(subject, found);
         return found;
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace M3.Client.Auth;
 
 /// <summary>
@@ -75,9 +77,10 @@ internal sealed class SlidingLog
                 continue;
             }
 
-            if (Interlocked.CompareExchange(ref _position, After(position, count), position) == position)
+            long next = count == 1 ? After(position) : After(position, count);
+            if (Interlocked.CompareExchange(ref _position, next, position) == position)
             {
-                for (; count > 0; count--, position = After(position))
+                for (; position != next; position = After(position))
                     Volatile.Write(ref _slots[(int)position], Pack(now, position >> 32));
                 retryAfter = 0;
                 return true;
@@ -106,18 +109,25 @@ internal sealed class SlidingLog
     }
 
     // The newest of the times in so many slots from the position on; false where one of them is still to be written.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryReadNewest(long position, int count, out long newest)
     {
-        newest = 0;
-        bool isWritten = true;
-        for (; count > 0; count--, position = After(position))
+        bool isWritten = TryRead(position, out newest);
+        while (--count > 0)
         {
-            long value = Volatile.Read(ref _slots[(int)position]);
-            isWritten &= LapParityOf(value) != ((position >> 32) & 1);
-            newest = Math.Max(newest, TicksOf(value));
+            position = After(position);
+            isWritten &= TryRead(position, out long time);
+            newest = Math.Max(newest, time);
         }
 
         return isWritten;
+    }
+
+    private bool TryRead(long position, out long time)
+    {
+        long value = Volatile.Read(ref _slots[(int)position]);
+        time = TicksOf(value);
+        return LapParityOf(value) != ((position >> 32) & 1);
     }
 
     private long After(long position) => (int)position + 1 < _slots.Length ? position + 1 : ((position >> 32) + 1) << 32;

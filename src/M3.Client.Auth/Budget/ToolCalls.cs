@@ -24,9 +24,9 @@ internal static class ToolCalls
         HttpHeadersNonValidated headers = request.Headers.NonValidated;
         if (headers.Count > 0 && headers.TryGetValues("Mcp-Method", out HeaderStringValues methods))
             return CountIn(methods);
-        if (request.Method == HttpMethod.Get || request.Method == HttpMethod.Delete)
-            return 0;
-        return request.Method == HttpMethod.Post ? CountIn(request.Content) : 1;
+        if (request.Method == HttpMethod.Post)
+            return CountIn(request.Content);
+        return request.Method == HttpMethod.Get || request.Method == HttpMethod.Delete ? 0 : 1;
     }
 
     /// <summary>Has an object made to JSON now, once: it is counted and sent from the buffer. One that is too long is sent as it would have been.</summary>

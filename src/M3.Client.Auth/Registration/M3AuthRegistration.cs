@@ -23,8 +23,9 @@ internal sealed class M3AuthRegistration
         ArgumentNullException.ThrowIfNull(options);
         Options = SettingsValidator.CopyForSending(options);
         Log = new Log(Options, loggerFactory);
+        Clock = new Clock(Options.TimeProvider);
         Tokens = tokens;
-        OwnTokens = tokens as M3TokenProvider;
+        OwnTokens = tokens is M3TokenProvider own && own.TimeProvider == Options.TimeProvider ? own : null;
         Origins = new OriginGuard(Options, Log);
         Budget = new RequestBudget(Options, Log);
         LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : M3TokenProvider.SourceTimeout;
@@ -34,9 +35,11 @@ internal sealed class M3AuthRegistration
 
     public Log Log { get; }
 
+    public Clock Clock { get; }
+
     public IM3TokenProvider Tokens { get; }
 
-    /// <summary>The provider when it is this library's, whose cached token can be had without a call through the interface.</summary>
+    /// <summary>The provider when it is this library's and goes by the same clock: its cached token can be had with a single look at that.</summary>
     public M3TokenProvider? OwnTokens { get; }
 
     public OriginGuard Origins { get; }
@@ -47,8 +50,6 @@ internal sealed class M3AuthRegistration
     /// How long a synchronous call waits for what it needs: as long as any source may take. Whoever waits for the budget has chosen to.
     /// </summary>
     public TimeSpan LongestSynchronousWait { get; init; }
-
-    public long Now => Options.TimeProvider.GetUtcNow().UtcTicks;
 
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
     public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;

@@ -81,7 +81,8 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
             {
                 promise.SetException(e);
             }
-        }) { IsBackground = true }.UnsafeStart();
+        })
+        { IsBackground = true }.UnsafeStart();
         return promise.Task;
     }
 

@@ -65,7 +65,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled<M3AccessToken>(cancellationToken);
-        return TryGetCached() is { } token ? new(token) : LookAsync(cancellationToken);
+        return TryGetCached(_clock.Now) is { } token ? new(token) : LookAsync(cancellationToken);
     }
 
     /// <inheritdoc />
@@ -150,11 +150,13 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _backchannel.Dispose();
     }
 
+    internal TimeProvider TimeProvider => _options.TimeProvider;
+
     /// <summary>The hot path: the cached token while nothing is due, else null.</summary>
-    internal M3AccessToken? TryGetCached()
+    internal M3AccessToken? TryGetCached(Moment now)
     {
         CachedToken? current = Volatile.Read(ref _current);
-        return current is not null && !current.NextLook.IsPast(_clock.Now) && ReferenceEquals(current.Keys, _jwks.Current) ? current.Token : null;
+        return current is not null && !current.NextLook.IsPast(now) && ReferenceEquals(current.Keys, _jwks.Current) ? current.Token : null;
     }
 
     private ValueTask<M3AccessToken> LookAsync(CancellationToken cancellationToken)
@@ -167,10 +169,10 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             ThrowIfUnusable();
             lock (_gate)
             {
-                if (TryGetCached() is { } token)
+                Moment now = _clock.Now;
+                if (TryGetCached(now) is { } token)
                     return new(token);
 
-                Moment now = _clock.Now;
                 serving = _current is { } current && Serves(current, now) ? current : null;
                 if (_look is null)
                 {

@@ -267,7 +267,7 @@ public sealed class BudgetTests
 
         foreach (RequestBudget budget in budgets)
         {
-            var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject", 1));
+            var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject", 1, clock.GetTimestamp()));
             Assert.That(refused.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(30)));
         }
     }

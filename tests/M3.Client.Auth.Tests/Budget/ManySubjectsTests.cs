@@ -17,10 +17,10 @@ public sealed class ManySubjectsTests
 
         // Where each new subject costs a look at all others, this takes hours.
         for (int i = 0; i < 500_000; i++)
-            budget.Take(Name(i), 1);
+            budget.Take(Name(i), 1, _clock.GetTimestamp());
 
         foreach (int i in (int[])[0, 1023, 1024, 250_000, 499_999])
-            Assert.That(() => budget.Take(Name(i), 1), Throws.TypeOf<RateLimitExceededException>(), Name(i));
+            Assert.That(() => budget.Take(Name(i), 1, _clock.GetTimestamp()), Throws.TypeOf<RateLimitExceededException>(), Name(i));
     }
 
     [Test]
@@ -32,7 +32,7 @@ public sealed class ManySubjectsTests
         // 8 kB each: 800 MB if they were kept.
         for (int i = 0; i < 100_000; i++)
         {
-            budget.Take(Name(i), 1);
+            budget.Take(Name(i), 1, _clock.GetTimestamp());
             if (i % 100 == 0)
                 _clock.Advance(TimeSpan.FromHours(1.1));
         }
@@ -53,7 +53,7 @@ public sealed class ManySubjectsTests
         {
             together.SignalAndWait();
             for (int i = 0; i < Subjects; i++)
-                budget.Take(Name((thread * Subjects) + i), 1);
+                budget.Take(Name((thread * Subjects) + i), 1, _clock.GetTimestamp());
         }))];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());

@@ -183,7 +183,8 @@ public sealed class WaitingTests
         var clock = new WaitingClock(Scene.Noon);
         var told = new List<(DateTimeOffset At, TimeSpan Wait)>();
         using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests, options.RateLimitProgress) =
-            (RateLimitMode.Wait, 1, new Telling(wait => told.Add((clock.GetUtcNow(), wait))))) { Clock = clock };
+            (RateLimitMode.Wait, 1, new Telling(wait => told.Add((clock.GetUtcNow(), wait)))))
+        { Clock = clock };
         using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
         (await client.PostAsync(Scene.Address, null)).Dispose();
         Task<HttpResponseMessage> waiting = client.PostAsync(Scene.Address, null);

@@ -23,20 +23,29 @@ internal sealed record RawToken(string Place)
         if (Environment.GetEnvironmentVariable(variable) is { } value && !string.IsNullOrWhiteSpace(value))
             return new RawToken($"the environment variable {variable}") { Text = value };
         if (options.TokenFile is { } path)
-            return new RawToken($"the file {path}") { Text = File.Exists(path) ? await File.ReadAllTextAsync(path, cancellationToken) : null };
-        if (options.ClientId is not { } id || (options.ClientSecret ?? ReadSecret(options.ClientSecretFile)) is not { } secret)
-            return new RawToken("nowhere");
-
-        // Only the token endpoint's answer knows it.
-        var requested = new RawToken($"client credentials of {id}");
-        options.TokenSource = new Watched(TokenSources.ClientCredentials(id, secret), requested);
-        return requested;
+            return Watch($"the file {path}", TokenSources.FromFile(path), options);
+        if (options.ClientId is { } id && await ReadSecretAsync(options, cancellationToken) is { } secret)
+            return Watch($"client credentials of {id}", TokenSources.ClientCredentials(id, secret), options);
+        return new RawToken("nowhere");
     }
 
-    private static string? ReadSecret(string? path) => path is null ? null : File.ReadAllText(path).Trim();
+    // A file may be a pipe, and only the token endpoint's answer has a token: the library reads them, with its own bounds.
+    private static RawToken Watch(string place, ITokenSource source, M3AuthOptions options)
+    {
+        var found = new RawToken(place);
+        options.TokenSource = new Watched(source, found);
+        return found;
+    }
+
+    private static async Task<string?> ReadSecretAsync(M3AuthOptions options, CancellationToken cancellationToken) =>
+        options.ClientSecret is not null || options.ClientSecretFile is not { } path
+            ? options.ClientSecret
+            : (await Task.Run(() => File.ReadAllText(path), cancellationToken).WaitAsync(TimeSpan.FromSeconds(5), cancellationToken)).Trim();
 
     private sealed class Watched(ITokenSource source, RawToken token) : ITokenSource
     {
+        public TimeSpan? PollInterval => source.PollInterval;
+
         public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
             token.Text = await source.ReadAsync(context, cancellationToken);
     }

@@ -7,24 +7,25 @@ using Duende.IdentityModel.Client;
 namespace M3.Client.Auth;
 
 /// <summary>Client credentials (RFC 6749, section 4.4) at the token endpoint that the issuer's metadata names.</summary>
-internal sealed class ClientCredentialsTokenSource(string clientId, Func<string> readSecret, IReadOnlyDictionary<string, string>? parameters) : INamedTokenSource
+internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSourceContext, CancellationToken, Task<string>> readSecret, IReadOnlyDictionary<string, string>? parameters) : INamedTokenSource
 {
     public string Name => $"client credentials of {Printable.Quote(clientId)}";
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
+        string secret = await readSecret(context, cancellationToken).ConfigureAwait(false);
         using var timeout = new CancellationTokenSource(Backchannel.Timeout, context.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
             TokenEndpoint endpoint = await context.Metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
-            using ClientCredentialsTokenRequest request = CreateRequest(endpoint, context);
+            using ClientCredentialsTokenRequest request = CreateRequest(endpoint, secret, context);
             TokenResponse response = await context.Backchannel.RequestClientCredentialsTokenAsync(request, either.Token).ConfigureAwait(false);
-            return RequireJwt(ReadToken(response, Backchannel.Describe(endpoint.Address), request.ClientSecret!));
+            return RequireJwt(ReadToken(response, Backchannel.Describe(endpoint.Address), secret));
         }
         catch (BackchannelException e)
         {
-            throw Failure(e, secret: null);
+            throw Failure(e, secret);
         }
         catch (TokenRequestFailedException)
         {
@@ -38,13 +39,13 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
         }
     }
 
-    private ClientCredentialsTokenRequest CreateRequest(TokenEndpoint endpoint, TokenSourceContext context)
+    private ClientCredentialsTokenRequest CreateRequest(TokenEndpoint endpoint, string secret, TokenSourceContext context)
     {
         var request = new ClientCredentialsTokenRequest
         {
             Address = endpoint.Address.AbsoluteUri,
             ClientId = clientId,
-            ClientSecret = readSecret(),
+            ClientSecret = secret,
             ClientCredentialStyle = endpoint.TakesBasic ? ClientCredentialStyle.AuthorizationHeader : ClientCredentialStyle.PostBody,
         };
         Dictionary<string, string> form = new(StringComparer.Ordinal);
@@ -120,6 +121,6 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<string>
         }
     }
 
-    private TokenRequestFailedException Failure(BackchannelException e, string? secret) =>
+    private TokenRequestFailedException Failure(BackchannelException e, string secret) =>
         new($"{Name}: {e.Message}", isTransient: !e.IsRefusal && !e.IsNotThere, Secrets.HarmlessOrNull(e, secret));
 }

@@ -60,7 +60,7 @@ public static class TokenSources
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
         ArgumentException.ThrowIfNullOrWhiteSpace(clientSecret);
-        return new ClientCredentialsTokenSource(clientId, () => clientSecret, parameters);
+        return new ClientCredentialsTokenSource(clientId, (_, _) => Task.FromResult(clientSecret), parameters);
     }
 
     /// <summary>The first source that has a token, asked in order each time.</summary>
@@ -83,9 +83,12 @@ public static class TokenSources
         if (options.ClientId is { } id && options.ClientSecret is { } secret)
             chain.Add(ClientCredentials(id, secret));
         else if (options.ClientId is { } clientId && options.ClientSecretFile is { } file)
-            chain.Add(new ClientCredentialsTokenSource(clientId, () => File.ReadAllText(file).Trim(), null));
+            chain.Add(ClientCredentials(clientId, new TextFile(file)));
         return chain.Count == 1 ? chain[0] : new FirstOfTokenSource(chain);
     }
+
+    private static ClientCredentialsTokenSource ClientCredentials(string clientId, TextFile secret) => new(clientId,
+        async (context, cancellationToken) => (await secret.ReadAsync(context.TimeProvider, onOpened: null, cancellationToken).ConfigureAwait(false)).Trim(), null);
 
     /// <summary>What else to say when the default chain has no token: a client's id alone gets none.</summary>
     internal static string DescribeMissingHalf(M3AuthOptions options) => options is { TokenSource: null, ClientId: not null, ClientSecret: null, ClientSecretFile: null }

@@ -229,6 +229,21 @@ public sealed class TokenCheckTests
         AssertShowsNoToken(holder);
     }
 
+    [Test, Platform(Exclude = "Win", Reason = "No pipes that are files there.")]
+    public async Task A_pipe_that_nobody_writes_to_is_named_and_given_up()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("TokenCheck-");
+        string pipe = Path.Combine(folder.FullName, "token");
+        using (var making = System.Diagnostics.Process.Start("mkfifo", [pipe]))
+            await making.WaitForExitAsync();
+
+        ExampleResult result = await Example.RunAsync("TokenCheck", new Dictionary<string, string>(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = "", ["M3_OAUTH2_TOKEN_FILE"] = pipe });
+
+        folder.Delete(recursive: true);
+        Assert.That(result.ExitCode, Is.EqualTo(21), result.All);
+        Assert.That(result.Output, Does.Contain("did not answer within 5 s: is it a pipe that nobody writes to"));
+    }
+
     [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]
     public async Task Ctrl_C_ends_it_cleanly()
     {

@@ -162,16 +162,36 @@ public sealed class FileTokenTests
         using var scene = new Scene { Clock = clock };
         using var pipe = new Pipe();
         using var provider = new M3TokenProvider(OptionsOf(scene, pipe));
-        Task<M3AccessToken> call = Task.Run(() => provider.GetTokenAsync().AsTask());
 
-        while (await clock.Waits.ReadAsync() != Scene.Noon.AddSeconds(5))
+        await AssertGivenUpAsync(() => provider.GetTokenAsync().AsTask(), clock, pipe);
+    }
+
+    [Test]
+    [Platform("Linux,MacOsX")]
+    public async Task A_file_with_a_client_secret_is_waited_for_no_longer()
+    {
+        var clock = new WaitingClock(Scene.Noon);
+        using var scene = new Scene { Clock = clock };
+        using var pipe = new Pipe();
+        M3AuthOptions options = scene.Options();
+        (options.TokenSource, options.ClientId, options.ClientSecretFile) = (null, "pull", pipe.Path);
+        options.Prefix = "NOWHERE_";
+        using var provider = new M3TokenProvider(options);
+
+        await AssertGivenUpAsync(() => provider.GetTokenAsync().AsTask(), clock, pipe);
+    }
+
+    private static async Task AssertGivenUpAsync(Func<Task<M3AccessToken>> read, WaitingClock clock, Pipe pipe)
+    {
+        Task<M3AccessToken> call = Task.Run(read);
+        while (await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience) != Scene.Noon.AddSeconds(5))
         {
             // Somebody else's timer.
         }
 
         clock.Advance(TimeSpan.FromSeconds(5));
 
-        await Assert.ThatAsync(() => call, Throws.TypeOf<TokenRequestFailedException>()
+        await Assert.ThatAsync(() => call.WaitAsync(KeyRoom.Patience), Throws.TypeOf<TokenRequestFailedException>()
             .With.Message.EqualTo($"Token request failed: the file {pipe.Path} did not answer within 5 s: is it a pipe that nobody writes to, or a mount that hangs?")
             .And.Property("IsTransient").True);
         await pipe.WriteAsync("late");

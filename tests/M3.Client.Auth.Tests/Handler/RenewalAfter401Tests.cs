@@ -27,6 +27,35 @@ public sealed class RenewalAfter401Tests
         Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
     }
 
+    // With the token cached a call takes the short way, whose answer may be there at once or come later.
+    [Test]
+    public async Task A_call_with_a_cached_token_reads_a_401_as_well([Values] bool hasNewer, [Values("at once", "later", "synchronously")] string how)
+    {
+        using var scene = new Scene();
+        using var later = new LaterHandler(scene.Server);
+        using HttpClient client = M3HttpClient.Create(Scene.Address, scene.Options(), how == "later" ? later : scene.Server, scene.Log);
+        Task<HttpResponseMessage> CallAsync()
+        {
+            var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            return how == "synchronously" ? Task.Run(() => client.Send(request)) : client.SendAsync(request);
+        }
+
+        (await CallAsync()).Dispose();
+        string first = scene.Token!;
+        string second = hasNewer ? scene.NewToken() : first;
+        scene.Server.Answer = request =>
+        {
+            scene.Token = second;
+            return request.Headers.Authorization!.Parameter == first ? FakeM3.Refuse(request, "Bearer") : new HttpResponseMessage(HttpStatusCode.Accepted) { RequestMessage = request };
+        };
+
+        if (hasNewer)
+            Assert.That((await CallAsync()).StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
+        else
+            await Assert.ThatAsync(CallAsync, Throws.TypeOf<RejectedException>());
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(hasNewer ? [first, first, second] : (string[])[first, first]));
+    }
+
     [Test]
     public async Task A_newer_token_that_is_refused_too_is_an_error_and_never_a_loop([Values] bool synchronous)
     {
@@ -281,6 +310,15 @@ public sealed class RenewalAfter401Tests
         {
             IsDisposed = true;
             base.Dispose(disposing);
+        }
+    }
+
+    private sealed class LaterHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            return await base.SendAsync(request, cancellationToken);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace M3.Client.Auth.Tests.Handler;
 
@@ -81,6 +82,34 @@ public sealed class SharedProviderTests
     }
 
     [Test]
+    public async Task A_users_backchannel_is_never_disposed()
+    {
+        using var scene = new Scene();
+        var backchannel = new Disposable(scene.Issuer.Backchannel);
+        M3AuthOptions Options()
+        {
+            M3AuthOptions options = scene.Options();
+            options.BackchannelHttpHandler = backchannel;
+            return options;
+        }
+
+        using (var provider = new M3TokenProvider(Options()))
+            await provider.GetTokenAsync();
+        using (HttpClient client = M3HttpClient.Create(Scene.Address, Options(), scene.Server))
+            (await client.GetAsync("")).Dispose();
+        var services = new ServiceCollection();
+        services.AddHttpClient("m3", client => client.BaseAddress = Scene.Address).AddM3Auth(options =>
+        {
+            scene.Wire(options);
+            (options.IssuerUrl, options.Audience, options.BackchannelHttpHandler) = (FakeIssuer.Url, Scene.Audience, backchannel);
+        }).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
+        await using (ServiceProvider container = services.BuildServiceProvider())
+            (await container.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync("")).Dispose();
+
+        Assert.That((scene.Issuer.JwksRequests, backchannel.IsDisposed), Is.EqualTo((3, false)));
+    }
+
+    [Test]
     public async Task Two_handlers_built_directly_share_nothing()
     {
         using var scene = new Scene(options => options.RateLimitRequests = 1);
@@ -111,5 +140,17 @@ public sealed class SharedProviderTests
         var options = new M3AuthOptions();
         configure?.Invoke(options);
         return new HttpClient(new M3AuthHandler(tokens, options) { InnerHandler = server });
+    }
+
+    private sealed class Disposable(HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        public bool IsDisposed { get; private set; }
+
+        protected override void Dispose(bool disposing)
+        {
+            IsDisposed = true;
+            // The one inside is the test's own.
+            base.Dispose(disposing: false);
+        }
     }
 }

@@ -223,6 +223,21 @@ public sealed class JwksCacheTests
     }
 
     [Test]
+    public async Task A_token_that_fits_neither_the_old_keys_nor_the_new_ones_is_refused()
+    {
+        using var room = new KeyRoom();
+        await room.ValidateAsync(room.Issuer.Token(room.Now));
+        // The issuer's keys have changed, but to none that signed this one.
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, rsa: FakeIssuer.OtherRsa)), Is.TypeOf<InvalidTokenSignatureException>()
+            .With.Message.EqualTo("Invalid token signature: the signature does not verify with the key 'rsa-1'"));
+        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-3", FakeIssuer.SharedRsa));
+        Assert.That(await room.JudgeAsync(room.TokenUnder("nobody's")), Is.TypeOf<InvalidTokenSignatureException>());
+        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3), "new keys came each time");
+    }
+
+    [Test]
     public async Task A_kid_that_moves_to_a_key_of_another_type_is_refetched_within_the_same_call()
     {
         using var room = new KeyRoom();

@@ -142,6 +142,29 @@ public sealed class CachedTokenTests
     }
 
     [Test]
+    public async Task Keys_more_than_24_hours_past_their_lifetime_serve_nobody()
+    {
+        using var scene = new Scene();
+        scene.Token = scene.NewToken(claims => claims["exp"] = scene.Now.AddDays(3).ToUnixTimeSeconds());
+        (await scene.CallAsync()).Dispose();
+        scene.Issuer.GoDown();
+
+        for (int hour = 1; hour < 25; hour++)
+        {
+            scene.Clock.Advance(TimeSpan.FromHours(1));
+            (await scene.CallAsync()).Dispose();
+        }
+
+        for (int hour = 25; hour < 28; hour++)
+        {
+            scene.Clock.Advance(TimeSpan.FromHours(1));
+            await scene.FailAsync<JwksUnavailableException>();
+        }
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(25));
+    }
+
+    [Test]
     public async Task New_keys_that_still_have_the_tokens_one_do_not_disturb_it()
     {
         using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
@@ -193,12 +216,8 @@ public sealed class CachedTokenTests
     // The renewal ends in the background; every call until then has the old token, without waiting.
     private static async Task<M3AccessToken> NextAsync(M3TokenProvider provider, string old, Scene scene)
     {
-        while (true)
-        {
-            M3AccessToken token = await provider.GetTokenAsync();
-            if (token.Value != old || scene.Now >= token.ExpiresAt)
-                return token;
-            await Task.Yield();
-        }
+        M3AccessToken? token = null;
+        await KeyRoom.UntilAsync(async () => (token = await provider.GetTokenAsync()).Value != old || scene.Now >= token.ExpiresAt, "the token is renewed");
+        return token!;
     }
 }

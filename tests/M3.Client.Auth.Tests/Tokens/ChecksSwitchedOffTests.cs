@@ -51,6 +51,28 @@ public sealed class ChecksSwitchedOffTests
         Assert.That(scene.Log.Warnings.Single(), Does.StartWith("The check of the token's issuer is off (M3_OAUTH2_VALIDATE_ISS=false)"));
     }
 
+    [TestCase("HS256")]
+    [TestCase("none")]
+    [TestCase("RS512")]
+    [TestCase(null)]
+    public async Task Without_the_signature_check_the_algorithm_is_still_checked(string? algorithm)
+    {
+        using var scene = new Scene(options => options.ValidateSignature = false);
+        scene.Token = scene.NewToken(header: header => header["alg"] = algorithm);
+
+        await scene.FailAsync<InvalidTokenSignatureException>();
+        Assert.That(scene.Server.Arrivals, Is.Empty);
+    }
+
+    [Test]
+    public async Task Without_the_signature_check_a_kid_is_still_required()
+    {
+        using var scene = new Scene(options => options.ValidateSignature = false);
+        scene.Token = scene.NewToken(header: header => header.Remove("kid"));
+
+        await scene.FailAsync<InvalidTokenSignatureException>();
+    }
+
     [Test]
     public async Task Without_the_signature_check_no_key_is_fetched_and_everything_else_is_checked()
     {

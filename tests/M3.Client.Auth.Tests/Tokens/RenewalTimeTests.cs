@@ -1,0 +1,130 @@
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Tokens;
+
+/// <summary>When a source that is asked on demand is asked for the next token: ahead of the expiry, and at its own pace when that fails.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class RenewalTimeTests
+{
+    private static readonly TimeSpan Step = TimeSpan.FromSeconds(0.1);
+
+    // A minute ahead, but at most a fifth of what is left; and up to a tenth of that more, so that processes do not ask together.
+    [TestCase(24 * 60, 60)]
+    [TestCase(60, 60)]
+    [TestCase(6, 60)]
+    [TestCase(5, 60)]
+    [TestCase(4, 48)]
+    [TestCase(1, 12)]
+    public async Task A_token_is_renewed_a_minute_ahead_or_a_fifth_of_a_short_one(int minutes, double secondsAhead)
+    {
+        using var world = new World(TimeSpan.FromMinutes(minutes));
+        await world.Provider.GetTokenAsync();
+
+        world.Scene.Clock.Advance(TimeSpan.FromMinutes(minutes) - TimeSpan.FromSeconds((secondsAhead * 1.1) + 0.01));
+        Assert.That(world.IsDue, Is.False);
+        await world.PassUntilDueAsync();
+
+        Assert.That(world.Left, Is.InRange(secondsAhead - 0.1, secondsAhead * 1.1));
+    }
+
+    [Test]
+    public async Task Each_process_has_a_moment_of_its_own()
+    {
+        List<double> moments = [];
+        for (int i = 0; i < 20; i++)
+        {
+            using var world = new World(TimeSpan.FromHours(1));
+            await world.Provider.GetTokenAsync();
+            world.Scene.Clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
+            await world.PassUntilDueAsync();
+            moments.Add(world.Left);
+        }
+
+        TestContext.Out.WriteLine($"seconds ahead: {string.Join(", ", moments.Select(left => $"{left:0.0}"))}");
+        Assert.That(moments.Max() - moments.Min(), Is.GreaterThan(1));
+    }
+
+    [Test]
+    public async Task A_failed_renewal_is_tried_again_after_a_tenth_of_what_is_left()
+    {
+        using var world = new World(TimeSpan.FromHours(1));
+        await world.Provider.GetTokenAsync();
+        world.Scene.Clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
+        List<double> tried = [];
+
+        await world.PassUntilDueAsync();
+        while (world.Left > 13)
+        {
+            tried.Add(world.Left);
+            await world.FailAsync();
+            await world.PassUntilDueAsync();
+        }
+
+        TestContext.Out.WriteLine($"tried {string.Join(", ", tried.Select(left => $"{left:0.0}"))} s ahead");
+        Assert.That(tried, Has.Count.InRange(13, 17));
+        foreach ((double left, double next) in tried.Zip(tried.Skip(1)))
+            Assert.That(left - next, Is.InRange((left / 10) - 0.001, (left / 10) + 0.101), $"{left:0.0} s ahead");
+    }
+
+    private sealed class World : IDisposable
+    {
+        private TaskCompletionSource<string?>? _asked;
+
+        public World(TimeSpan lifetime)
+        {
+            string token = Scene.NewToken(claims => claims["exp"] = (Scene.Now + lifetime).ToUnixTimeSeconds());
+            Expires = Scene.Now + lifetime;
+            bool isFirst = true;
+            M3AuthOptions options = Scene.Options();
+            options.JwksCacheTtl = TimeSpan.FromDays(30);
+            options.TokenSource = TokenSources.From(_ =>
+            {
+                if (isFirst)
+                {
+                    isFirst = false;
+                    return new(token);
+                }
+
+                // What completes it goes on with what waits for it.
+                var asked = new TaskCompletionSource<string?>();
+                Volatile.Write(ref _asked, asked);
+                return new(asked.Task);
+            });
+            Provider = new M3TokenProvider(options);
+        }
+
+        public Scene Scene { get; } = new();
+
+        public M3TokenProvider Provider { get; }
+
+        private DateTimeOffset Expires { get; }
+
+        public double Left => (Expires - Scene.Now).TotalSeconds;
+
+        public bool IsDue => Provider.TryGetCached(new Clock(Scene.Clock).Now) is null;
+
+        public async Task PassUntilDueAsync()
+        {
+            while (!IsDue)
+                Scene.Clock.Advance(Step);
+            await Provider.GetTokenAsync();
+            await KeyRoom.UntilAsync(() => Volatile.Read(ref _asked) is not null, "the source is asked");
+        }
+
+        public Task FailAsync()
+        {
+            TaskCompletionSource<string?> asked = _asked!;
+            _asked = null;
+            asked.SetException(new IOException());
+            // Until the next try is put off further than the second for which nobody asks beside this one.
+            Deadline later = new(long.MaxValue, new Clock(Scene.Clock).Now.Monotonic + TimeSpan.TicksPerSecond);
+            return KeyRoom.UntilAsync(() => Provider.TryGetCached(new Moment(Scene.Now.UtcTicks, later.Monotonic)) is not null, "the failure is told");
+        }
+
+        public void Dispose()
+        {
+            Provider.Dispose();
+            Scene.Dispose();
+        }
+    }
+}

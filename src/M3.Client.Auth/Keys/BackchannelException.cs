@@ -18,7 +18,7 @@ internal sealed class BackchannelException : HttpRequestException
     {
     }
 
-    /// <summary>Whether the answer itself is unacceptable, so that nothing known from before may stand in for it.</summary>
+    /// <summary>Whether it is what the issuer says of itself that will not do: that does not pass by waiting, and nothing known from before may stand in for it.</summary>
     public bool IsRefusal { get; init; }
 
     /// <summary>What to do about it, where that is known.</summary>

@@ -24,9 +24,15 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         ?? (_lastKnownJwks ??= new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json"));
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async ValueTask<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken) =>
-        await FindAsync(ReadTokenEndpoint, mayBeKept: true, cancellationToken).ConfigureAwait(false)
-        ?? throw new BackchannelException($"the issuer {Printable.Quote(options.IssuerUrl)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}");
+    public async ValueTask<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken)
+    {
+        if (await FindAsync(ReadTokenEndpoint, mayBeKept: true, cancellationToken).ConfigureAwait(false) is { } endpoint)
+            return endpoint;
+
+        // That something is missing is not kept: it would be missed for as long as keys are kept.
+        Forget();
+        throw new BackchannelException($"the issuer {Printable.Quote(options.IssuerUrl)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}") { IsRefusal = true };
+    }
 
     /// <summary>Has the metadata read anew next time: what they name did not answer as it should.</summary>
     public void Forget()

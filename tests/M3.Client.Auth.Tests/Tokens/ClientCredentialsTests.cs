@@ -77,6 +77,9 @@ public sealed class ClientCredentialsTests
     [TestCase(HttpStatusCode.BadRequest, """{"error":"invalid_scope"}""", "answered invalid_scope", false)]
     [TestCase(HttpStatusCode.Forbidden, "", "answered 403", false)]
     [TestCase(HttpStatusCode.TooManyRequests, "", "answered 429", true)]
+    [TestCase(HttpStatusCode.InternalServerError, "", "answered 500", true)]
+    [TestCase(HttpStatusCode.InternalServerError, "<html>", "answered 500", true)]
+    [TestCase((HttpStatusCode)499, "", "answered 499", false)]
     [TestCase(HttpStatusCode.ServiceUnavailable, "<html>", "answered 503", true)]
     public async Task An_error_of_the_token_endpoint_is_named(HttpStatusCode status, string body, string expected, bool isTransient)
     {
@@ -306,6 +309,42 @@ public sealed class ClientCredentialsTests
         TokenRequestFailedException error = await scene.FailAsync<TokenRequestFailedException>();
 
         Assert.That(error.Message, Does.EndWith("the issuer 'https://issuer.test' has no metadata that names its token_endpoint"));
+    }
+
+    // What the issuer says of itself does not pass by waiting; that it cannot be reached does.
+    [TestCase("""{"issuer":"https://other.test","token_endpoint":"https://issuer.test/token"}""", 200, "is of the issuer 'https://other.test'", false)]
+    [TestCase("""{"issuer":"https://issuer.test","token_endpoint":"http://issuer.test/token"}""", 200, "is not https (http only on loopback)", false)]
+    [TestCase("""{"issuer":"https://issuer.test"}""", 200, "has no metadata that names its token_endpoint", false)]
+    [TestCase("", 404, "has no metadata that names its token_endpoint", false)]
+    [TestCase("", 400, "has no metadata that names its token_endpoint", false)]
+    [TestCase("", 500, "openid-configuration answered 500", true)]
+    [TestCase("", 429, "openid-configuration answered 429", true)]
+    [TestCase(null, 0, "openid-configuration could not be reached (ConnectionError)", true)]
+    public async Task Metadata_that_name_no_token_endpoint_are_told_and_whether_that_may_pass(string? metadata, int status, string expected, bool isTransient)
+    {
+        using var world = new World();
+        world.Scene.Issuer.AnswerDiscovery = _ => metadata is null
+            ? throw new HttpRequestException(HttpRequestError.ConnectionError)
+            : Task.FromResult(new HttpResponseMessage((HttpStatusCode)status) { Content = new StringContent(metadata) });
+
+        await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
+            .With.Message.Contains(expected).And.Property("IsTransient").EqualTo(isTransient));
+        Assert.That(world.Forms, Is.Empty);
+    }
+
+    [Test]
+    public async Task Metadata_that_were_not_there_for_a_moment_are_asked_for_again()
+    {
+        using var world = new World();
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> usual = world.Scene.Issuer.AnswerDiscovery;
+        world.Scene.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Status(HttpStatusCode.NotFound));
+        HttpClient client = world.Client();
+        await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
+
+        world.Scene.Issuer.AnswerDiscovery = usual;
+        world.Scene.Clock.Advance(TimeSpan.FromSeconds(2));
+
+        (await client.GetAsync("")).Dispose();
     }
 
     [Test]

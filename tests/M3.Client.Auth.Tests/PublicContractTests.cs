@@ -108,6 +108,16 @@ public sealed class PublicContractTests
     }
 
     [Test]
+    public void A_chain_is_polled_as_often_as_its_most_eager_source()
+    {
+        ITokenSource[] sources = [new Polled(5), TokenSources.FromValue(null), new Polled(2), new Polled(9)];
+
+        Assert.That(TokenSources.FirstOf(sources).PollInterval, Is.EqualTo(TimeSpan.FromSeconds(2)));
+        Assert.That(TokenSources.FirstOf(sources.Reverse()).PollInterval, Is.EqualTo(TimeSpan.FromSeconds(2)));
+        Assert.That(TokenSources.FirstOf(TokenSources.FirstOf(sources), new Polled(3)).PollInterval, Is.EqualTo(TimeSpan.FromSeconds(2)));
+    }
+
+    [Test]
     public void Nobody_can_derive_from_what_is_not_made_for_it()
     {
         Type[] open = [.. Library.GetExportedTypes().Where(type => type is { IsClass: true, IsSealed: false, IsAbstract: false })];
@@ -150,6 +160,13 @@ public sealed class PublicContractTests
     private static string Describe(Type type) => type.IsGenericType
         ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<{string.Join(", ", type.GetGenericArguments().Select(Describe))}>"
         : type.Name;
+
+    private sealed class Polled(int seconds) : ITokenSource
+    {
+        public TimeSpan? PollInterval => TimeSpan.FromSeconds(seconds);
+
+        public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) => default;
+    }
 
     private sealed class Silent : ITokenSource
     {

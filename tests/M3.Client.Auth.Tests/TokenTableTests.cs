@@ -82,4 +82,32 @@ public sealed class TokenTableTests
             M3AuthError.TokenNotYetValid, M3AuthError.InvalidIssuer, M3AuthError.InvalidAudience, M3AuthError.MissingScopes,
         }));
     }
+
+    [Test]
+    public async Task A_token_of_exactly_64_KiB_is_accepted_and_one_of_a_character_more_is_not()
+    {
+        using var room = new KeyRoom();
+
+        Assert.That(await room.JudgeAsync(TokenOf(64 * 1024)), Is.Null);
+        Assert.That(await room.JudgeAsync(" Bearer " + TokenOf(64 * 1024) + "\n"), Is.Null, "what stands around it does not count");
+        Assert.That(await room.JudgeAsync(TokenOf((64 * 1024) + 1)), Is.TypeOf<InvalidTokenFormatException>().With.Message.Contains("longer than 65536 characters"));
+    }
+
+    private static string TokenOf(int length)
+    {
+        var issuer = new FakeIssuer();
+        // Not every length can be had by the claims alone: of each four characters of base64url they may end on three.
+        for (int inHeader = 0; inHeader < 3; inHeader++)
+        {
+            string Token(int inClaims) => issuer.Token(Scene.Noon, claims => claims["x"] = new string('x', inClaims), header => header["x"] = new string('x', inHeader));
+            int near = (length - Token(0).Length) / 4 * 3;
+            for (int inClaims = near - 4; inClaims <= near + 4; inClaims++)
+            {
+                if (Token(inClaims) is { } token && token.Length == length)
+                    return token;
+            }
+        }
+
+        throw new AssertionException($"no token has {length} characters");
+    }
 }

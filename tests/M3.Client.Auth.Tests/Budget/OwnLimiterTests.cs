@@ -35,6 +35,46 @@ public sealed class OwnLimiterTests
     }
 
     [Test]
+    public void A_synchronous_call_gives_its_lease_back_too([Values] bool fails)
+    {
+        using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath();
+        using var scene = new Scene(options => options.RateLimiter = limiter);
+        scene.Server.Answer = request => fails ? throw new HttpRequestException("the line is cut") : new HttpResponseMessage { RequestMessage = request };
+
+        for (int i = 0; i < 3; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            if (fails)
+                Assert.That(() => scene.Client.Send(request), Throws.TypeOf<HttpRequestException>());
+            else
+                scene.Client.Send(request).Dispose();
+        }
+
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3));
+    }
+
+    [Test]
+    public async Task Where_calls_are_refused_nobody_waits_in_its_queue()
+    {
+        using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath(queue: 1);
+        using var scene = new Scene(options => options.RateLimiter = limiter);
+        Task<HttpResponseMessage>? second = null;
+        bool isRefusedAtOnce = false;
+        scene.Server.Answer = request =>
+        {
+            second ??= scene.CallAsync();
+            isRefusedAtOnce = second.IsFaulted;
+            return new HttpResponseMessage { RequestMessage = request };
+        };
+
+        (await scene.CallAsync()).Dispose();
+
+        await Assert.ThatAsync(() => second!.WaitAsync(KeyRoom.Patience), Throws.TypeOf<RateLimitExceededException>());
+        Assert.That(isRefusedAtOnce);
+        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
+    [Test]
     public async Task It_lets_a_call_wait_when_calls_wait()
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath(queue: 1);

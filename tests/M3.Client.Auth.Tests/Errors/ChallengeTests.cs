@@ -67,6 +67,17 @@ public sealed class ChallengeTests
         }
     }
 
+    // One with an error says more than one without; of those that have one the first counts, wherever it stands.
+    [TestCase("first", "Bearer error=\"invalid_token\", error_description=\"first\"", "Bearer error=\"invalid_token\", error_description=\"second\"")]
+    [TestCase("first", "Bearer error=\"invalid_token\", error_description=\"first\", Bearer error=\"invalid_request\", error_description=\"second\"")]
+    [TestCase("first", "Bearer realm=\"m3\", error_description=\"without\"", "Bearer error=\"invalid_token\", error_description=\"first\"", "Bearer error=\"invalid_token\", error_description=\"second\"")]
+    [TestCase("first", "Bearer error=\"invalid_token\", error_description=\"first\"", "Bearer error_description=\"without\"")]
+    [TestCase("without", "Bearer error_description=\"without\"", "Bearer error_description=\"without, too\"")]
+    public void Of_several_challenges_the_first_with_an_error_counts(string description, params string[] lines)
+    {
+        Assert.That(BearerChallenge.Find(lines)?.ErrorDescription, Is.EqualTo(description));
+    }
+
     // Millions of places where a value could end: work that grew with their square would not end today.
     [TestCase("x\"")]
     [TestCase("\", a")]

@@ -49,11 +49,17 @@ public sealed class DisabledTests
     }
 
     [Test]
-    public async Task A_provider_says_that_it_has_no_token()
+    public async Task A_provider_says_that_it_has_no_token_and_none_instead_of_a_refused_one()
     {
-        using var provider = new M3TokenProvider(new M3AuthOptions { Enabled = false });
+        using var scene = new Scene(options => options.Enabled = false);
+        using var provider = new M3TokenProvider(scene.Options());
 
-        await Assert.ThatAsync(async () => await provider.GetTokenAsync(), Throws.TypeOf<MissingTokenException>()
-            .With.Message.EqualTo("Missing OAuth2 access token: OAuth2 is off (M3_OAUTH2_ENABLED is not 'true'), so there is no token"));
+        foreach (Func<ValueTask<M3AccessToken>> ask in (Func<ValueTask<M3AccessToken>>[])[() => provider.GetTokenAsync(), () => provider.RenewTokenAsync(new M3AccessToken("made.up.token"))])
+        {
+            await Assert.ThatAsync(async () => await ask(), Throws.TypeOf<MissingTokenException>()
+                .With.Message.EqualTo("Missing OAuth2 access token: OAuth2 is off (M3_OAUTH2_ENABLED is not 'true'), so there is no token"));
+        }
+
+        Assert.That(scene.Reads, Is.Zero);
     }
 }

@@ -56,6 +56,23 @@ public sealed class RenewalAfter401Tests
         Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(hasNewer ? [first, first, second] : (string[])[first, first]));
     }
 
+    // Reading it costs nothing, and it may have its next token at any moment.
+    [Test]
+    public async Task A_polled_source_is_looked_at_after_each_401_of_the_same_second()
+    {
+        using var scene = new Scene();
+        string first = scene.Token!;
+        scene.Server.Answer = request => request.Headers.Authorization!.Parameter == first ? FakeM3.Refuse(request, "Bearer") : new HttpResponseMessage { RequestMessage = request };
+        await scene.FailAsync<RejectedException>();
+        await scene.FailAsync<RejectedException>();
+
+        string second = scene.Token = scene.NewToken();
+        (await scene.CallAsync()).Dispose();
+
+        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, first, first, second]));
+        Assert.That(scene.Reads, Is.EqualTo(4));
+    }
+
     [Test]
     public async Task A_newer_token_that_is_refused_too_is_an_error_and_never_a_loop([Values] bool synchronous)
     {

@@ -109,6 +109,61 @@ public sealed class SharedProviderTests
         Assert.That((scene.Issuer.JwksRequests, backchannel.IsDisposed), Is.EqualTo((3, false)));
     }
 
+    [TestCase("a handler", true)]
+    [TestCase("a client of Create", true)]
+    [TestCase("a container", true)]
+    [TestCase("a handler with a provider of others", false)]
+    public async Task What_has_a_provider_of_its_own_ends_it_with_itself(string owner, bool isOwn)
+    {
+        using var scene = new Scene();
+        CancellationToken underWay = default;
+        M3AuthOptions options = scene.Options();
+        // The provider's work belongs to no caller, so nothing but its own end cancels it.
+        options.TokenSource = TokenSources.From(cancellationToken =>
+        {
+            underWay = cancellationToken;
+            return new(new TaskCompletionSource<string?>().Task);
+        });
+        using var others = new M3TokenProvider(options);
+        (HttpClient client, IDisposable disposed) = Make();
+        using (client)
+        {
+            Task call = client.GetAsync(Scene.Address);
+            await KeyRoom.UntilAsync(() => underWay.CanBeCanceled, "the source is asked");
+
+            disposed.Dispose();
+
+            Assert.That(underWay.IsCancellationRequested, Is.EqualTo(isOwn));
+            others.Dispose();
+            await Assert.ThatAsync(() => call.WaitAsync(KeyRoom.Patience), Throws.InstanceOf<OperationCanceledException>().Or.InstanceOf<ObjectDisposedException>());
+        }
+
+        (HttpClient Client, IDisposable Disposed) Make()
+        {
+            if (owner == "a client of Create")
+            {
+                HttpClient created = M3HttpClient.Create(Scene.Address, options, scene.Server);
+                return (created, created);
+            }
+
+            if (owner == "a container")
+            {
+                var services = new ServiceCollection();
+                services.AddHttpClient("m3", factory => factory.BaseAddress = Scene.Address).AddM3Auth(registered =>
+                {
+                    scene.Wire(registered);
+                    (registered.IssuerUrl, registered.Audience, registered.TokenSource) = (FakeIssuer.Url, Scene.Audience, options.TokenSource);
+                }).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
+                ServiceProvider container = services.BuildServiceProvider();
+                return (container.GetRequiredService<IHttpClientFactory>().CreateClient("m3"), container);
+            }
+
+            options.AllowedOrigins.Add(Scene.Address);
+            M3AuthHandler handler = isOwn ? new(options) { InnerHandler = scene.Server } : new(others, options) { InnerHandler = scene.Server };
+            return (new HttpClient(handler, disposeHandler: false), handler);
+        }
+    }
+
     [Test]
     public async Task Two_handlers_built_directly_share_nothing()
     {

@@ -97,6 +97,27 @@ public sealed class DiscoveryTests
         Assert.That(web.Asked, Has.Count.EqualTo(1));
     }
 
+    // Where one status ends and the next begins: not there, or in trouble.
+    [TestCase(400, true)]
+    [TestCase(404, true)]
+    [TestCase(499, true)]
+    [TestCase(408, false)]
+    [TestCase(429, false)]
+    [TestCase(500, false)]
+    [TestCase(302, false)]
+    public async Task Metadata_are_not_there_if_the_issuer_says_so_and_otherwise_it_is_in_trouble(int status, bool leadsOn)
+    {
+        using var web = new Web { ["https://issuer.test/.well-known/jwks.json"] = Web.Keys };
+        web.Statuses["https://issuer.test/.well-known/openid-configuration"] = (HttpStatusCode)status;
+        using var room = new KeyRoom(handler: web);
+
+        if (leadsOn)
+            Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+        else
+            await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains($"answered {status}").And.Property("IsTransient").True);
+        Assert.That(web.Asked, Has.Count.EqualTo(leadsOn ? 3 : 1));
+    }
+
     // What metadata may say
 
     [TestCase("https://issuer.test/", "they differ by a slash at the end only")]

@@ -265,6 +265,18 @@ public sealed class JwksCacheTests
     }
 
     [Test]
+    public async Task An_unsigned_token_asks_nobody_for_keys()
+    {
+        using var room = new KeyRoom();
+        string signed = room.Issuer.Token(room.Now);
+
+        M3AuthException? error = await room.JudgeAsync(signed[..(signed.LastIndexOf('.') + 1)]);
+
+        Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.EqualTo("Invalid token signature: it is not signed"));
+        Assert.That((room.Issuer.DiscoveryRequests, room.Issuer.JwksRequests), Is.EqualTo((0, 0)));
+    }
+
+    [Test]
     public async Task A_rotation_just_after_the_first_load_heals_within_the_call()
     {
         using var room = new KeyRoom();
@@ -483,6 +495,18 @@ public sealed class JwksCacheTests
         room.Issuer.ComeBack();
         room.Advance(60);
         Assert.That(await room.GetAsync(), Is.SameAs(keys));
+    }
+
+    [Test]
+    public async Task Keys_that_are_too_old_do_not_serve_the_very_call_that_finds_the_issuer_down_either()
+    {
+        using var room = new KeyRoom();
+        await room.ValidateAsync(room.Issuer.Token(room.Now));
+        room.Issuer.GoDown();
+
+        room.Advance(Lifetime + Day);
+
+        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now)), Is.TypeOf<JwksUnavailableException>());
     }
 
     [Test]

@@ -143,6 +143,25 @@ public sealed class JwksReaderTests
         AssertVerifies(Read($$"""{"keys":[{{rsa.ToJsonString()}},{{ec.ToJsonString()}}]}"""));
     }
 
+    // The bounds themselves are still inside.
+    private static IEnumerable<TestCaseData> KeysAtTheBounds =>
+    [
+        Bound("exponent 3", key => key["e"] = "Aw"),
+        Bound("an exponent of 8 bytes", key => key["e"] = Encode([1, 0, 0, 0, 0, 0, 0, 1])),
+        Bound("an exponent of 8 bytes behind a zero", key => key["e"] = Encode([0, 1, 0, 0, 0, 0, 0, 0, 1])),
+        Bound("a modulus of 2048 bits", key => key["n"] = Encode([0x80, .. new byte[254], 1])),
+        Bound("a modulus of 8192 bits", key => key["n"] = Encode([0x80, .. new byte[1022], 1])),
+    ];
+
+    [TestCaseSource(nameof(KeysAtTheBounds))]
+    public void A_key_at_a_bound_is_usable(string key)
+    {
+        KeySet keys = Read($$"""{"keys":[{{key}}]}""");
+
+        Assert.That(keys.PassedOver, Is.Empty);
+        Assert.That(keys.Describe(), Is.EqualTo((string[])["bound (RS256)"]));
+    }
+
     // As M3 takes them.
     [Test]
     public void Null_counts_as_absent_and_padding_in_numbers_is_forgiven()
@@ -250,6 +269,13 @@ public sealed class JwksReaderTests
 
     private static TestCaseData Rsa(string name, Action<JsonObject> change, string reason, Func<string, string>? edit = null) =>
         Case(name, FakeIssuer.RsaJwk("odd", FakeIssuer.OtherRsa), change, reason, edit);
+
+    private static TestCaseData Bound(string name, Action<JsonObject> change)
+    {
+        JsonObject key = FakeIssuer.RsaJwk("bound", FakeIssuer.OtherRsa);
+        change(key);
+        return new TestCaseData(key.ToJsonString()).SetArgDisplayNames(name);
+    }
 
     private static TestCaseData Ec(string name, Action<JsonObject> change, string reason) =>
         Case(name, FakeIssuer.EcJwk("odd", FakeIssuer.SharedEcdsa), change, reason, edit: null);

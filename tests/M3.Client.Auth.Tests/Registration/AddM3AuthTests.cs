@@ -46,6 +46,19 @@ public sealed class AddM3AuthTests
         Assert.That(app.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.Scene.Token));
     }
 
+    // Whoever runs the program says where its token may go, and the program's own list does not widen that unless its delegate does.
+    [Test]
+    public void Allowed_origins_of_the_configuration_replace_those_that_were_there_and_the_delegate_adds_to_them()
+    {
+        using var app = new App([.. Good, ("M3_OAUTH2_ALLOWED_ORIGINS", "https://m3.test")]);
+        app.Services.Configure<M3AuthOptions>("m3", options => options.AllowedOrigins.Add(new Uri("https://before.test")));
+        app.AddClient("m3").AddM3Auth(options => options.AllowedOrigins.Add(new Uri("https://after.test")));
+        using IHost host = app.BuildHost();
+
+        Assert.That(host.Services.GetRequiredService<IOptionsMonitor<M3AuthOptions>>().Get("m3").AllowedOrigins,
+            Is.EqualTo((Uri[])[new("https://m3.test"), new("https://after.test")]));
+    }
+
     [Test]
     public async Task Without_a_configuration_the_environment_is_read()
     {

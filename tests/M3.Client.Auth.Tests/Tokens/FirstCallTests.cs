@@ -163,11 +163,13 @@ public sealed class FirstCallTests
     {
         using var scene = new Scene();
         var provider = new M3TokenProvider(scene.Options());
-        await provider.GetTokenAsync();
+        M3AccessToken token = await provider.GetTokenAsync();
 
         provider.Dispose();
 
         await Assert.ThatAsync(async () => await provider.GetTokenAsync(), Throws.TypeOf<ObjectDisposedException>());
+        await Assert.ThatAsync(async () => await provider.RenewTokenAsync(token), Throws.TypeOf<ObjectDisposedException>());
+        Assert.That(scene.Reads, Is.EqualTo(1), "its source is left alone");
     }
 
     private static void HoldKeys(Scene scene, TaskCompletionSource gate)

@@ -66,14 +66,73 @@ public sealed class RenewalTimeTests
             Assert.That(left - next, Is.InRange((left / 10) - 0.001, (left / 10) + 0.101), $"{left:0.0} s ahead");
     }
 
+    // Near the end a tenth would be no time at all.
+    [Test]
+    public async Task In_the_last_ten_seconds_a_failed_renewal_is_tried_again_after_a_second()
+    {
+        using var world = new World(TimeSpan.FromSeconds(40));
+        await world.Provider.GetTokenAsync();
+        await world.PassUntilDueAsync();
+        Assert.That(world.Left, Is.LessThan(9));
+
+        world.Fail();
+        await KeyRoom.UntilAsync(() => world.Scene.Log.Warnings.Any(), "the failure is told");
+
+        world.Scene.Clock.Advance(TimeSpan.FromSeconds(0.999));
+        Assert.That(world.IsDue, Is.False);
+        world.Scene.Clock.Advance(TimeSpan.FromSeconds(0.001));
+        Assert.That(world.IsDue, Is.True);
+    }
+
+    // By a wall clock that was set back much is left, and by M3's perhaps nothing.
+    [Test]
+    public async Task However_much_is_left_a_failed_renewal_is_tried_again_after_half_a_minute()
+    {
+        var clock = new JumpingClock(Scene.Noon);
+        using var world = new World(TimeSpan.FromHours(1), clock);
+        await world.Provider.GetTokenAsync();
+        clock.Jump(TimeSpan.FromHours(-5));
+        clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
+        await world.PassUntilDueAsync();
+
+        await world.FailAsync();
+
+        clock.Advance(TimeSpan.FromSeconds(29.9));
+        Assert.That(world.IsDue, Is.False);
+        clock.Advance(TimeSpan.FromSeconds(0.1));
+        Assert.That(world.IsDue, Is.True);
+    }
+
+    [Test]
+    public async Task Renewals_that_fail_are_told_once_and_again_only_after_one_that_succeeded()
+    {
+        using var world = new World(TimeSpan.FromHours(1));
+        await world.Provider.GetTokenAsync();
+        for (int outage = 1; outage <= 2; outage++)
+        {
+            for (int i = 0; i < 3; i++)
+            {
+                await world.PassUntilDueAsync();
+                await world.FailAsync();
+                await KeyRoom.UntilAsync(() => world.Scene.Log.Warnings.Count() >= outage, "the failure is told");
+            }
+
+            await world.PassUntilDueAsync();
+            await world.SucceedAsync(TimeSpan.FromHours(1));
+            Assert.That(world.Scene.Log.Warnings.Count(), Is.EqualTo(outage));
+        }
+
+        Assert.That(world.Scene.Log.Warnings, Is.All.Contains("IOException"));
+    }
+
     private sealed class World : IDisposable
     {
         private TaskCompletionSource<string?>? _asked;
 
-        public World(TimeSpan lifetime)
+        public World(TimeSpan lifetime, JumpingClock? clock = null)
         {
-            string token = Scene.NewToken(claims => claims["exp"] = (Scene.Now + lifetime).ToUnixTimeSeconds());
-            Expires = Scene.Now + lifetime;
+            Scene = clock is null ? new Scene() : new Scene { Clock = clock };
+            string token = NewToken(lifetime);
             bool isFirst = true;
             M3AuthOptions options = Scene.Options();
             options.JwksCacheTtl = TimeSpan.FromDays(30);
@@ -90,14 +149,14 @@ public sealed class RenewalTimeTests
                 Volatile.Write(ref _asked, asked);
                 return new(asked.Task);
             });
-            Provider = new M3TokenProvider(options);
+            Provider = new M3TokenProvider(options, Scene.Log);
         }
 
-        public Scene Scene { get; } = new();
+        public Scene Scene { get; }
 
         public M3TokenProvider Provider { get; }
 
-        private DateTimeOffset Expires { get; }
+        private DateTimeOffset Expires { get; set; }
 
         public double Left => (Expires - Scene.Now).TotalSeconds;
 
@@ -111,14 +170,34 @@ public sealed class RenewalTimeTests
             await KeyRoom.UntilAsync(() => Volatile.Read(ref _asked) is not null, "the source is asked");
         }
 
-        public Task FailAsync()
+        public void Fail()
         {
             TaskCompletionSource<string?> asked = _asked!;
             _asked = null;
             asked.SetException(new IOException());
+        }
+
+        public Task FailAsync()
+        {
+            Fail();
             // Until the next try is put off further than the second for which nobody asks beside this one.
             Deadline later = new(long.MaxValue, new Clock(Scene.Clock).Now.Monotonic + TimeSpan.TicksPerSecond);
             return KeyRoom.UntilAsync(() => Provider.TryGetCached(new Moment(Scene.Now.UtcTicks, later.Monotonic)) is not null, "the failure is told");
+        }
+
+        public async Task SucceedAsync(TimeSpan lifetime)
+        {
+            TaskCompletionSource<string?> asked = _asked!;
+            _asked = null;
+            string token = NewToken(lifetime);
+            asked.SetResult(token);
+            await KeyRoom.UntilAsync(async () => (await Provider.GetTokenAsync()).Value == token, "the next token is in use");
+        }
+
+        private string NewToken(TimeSpan lifetime)
+        {
+            Expires = Scene.Now + lifetime;
+            return Scene.NewToken(claims => claims["exp"] = Expires.ToUnixTimeSeconds());
         }
 
         public void Dispose()

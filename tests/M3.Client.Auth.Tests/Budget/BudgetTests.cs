@@ -251,7 +251,7 @@ public sealed class BudgetTests
         var options = new M3AuthOptions { TimeProvider = clock };
         RequestBudget[] budgets = [.. Enumerable.Range(0, Rounds).Select(_ => new RequestBudget(options, new Log(options, null)))];
         int arrived = 0;
-        Thread[] threads = [.. new[] { 20, 30 }.Select(seconds => new Thread(() =>
+        Together.Run(2, thread =>
         {
             for (int round = 0; round < Rounds; round++)
             {
@@ -259,11 +259,9 @@ public sealed class BudgetTests
                 var wait = default(SpinWait);
                 while (Volatile.Read(ref arrived) < (round + 1) * 2)
                     wait.SpinOnce(sleep1Threshold: -1);
-                budgets[round].Pause(new(TimeSpan.FromSeconds(seconds)));
+                budgets[round].Pause(new(TimeSpan.FromSeconds(thread == 0 ? 20 : 30)));
             }
-        }))];
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
 
         foreach (RequestBudget budget in budgets)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Time.Testing;
 
 namespace M3.Client.Auth.Tests.Budget;
@@ -47,16 +48,12 @@ public sealed class ManySubjectsTests
         const int Threads = 4;
         const int Subjects = 2000;
         RequestBudget budget = Create(limit: 1);
-        using var together = new Barrier(Threads);
         // Each is idle until its first request is counted, and may be forgotten until then by whoever brings another.
-        Thread[] threads = [.. Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
+        Together.Run(Threads, thread =>
         {
-            together.SignalAndWait();
             for (int i = 0; i < Subjects; i++)
                 budget.Take(Name((thread * Subjects) + i), 1, _clock.GetTimestamp());
-        }))];
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
 
         Assert.That(Enumerable.Range(0, Threads * Subjects).Select(i => budget.Describe(Name(i))), Has.All.StartsWith("0 of 1 requests"));
     }

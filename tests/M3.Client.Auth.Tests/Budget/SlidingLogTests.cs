@@ -1,3 +1,5 @@
+using M3.Client.Auth.Tests.Kit;
+
 namespace M3.Client.Auth.Tests.Budget;
 
 /// <summary>M3's sliding log, exactly; and without a lock.</summary>
@@ -120,23 +122,19 @@ public sealed class SlidingLogTests
         const int Limit = 60;
         const int Threads = 4;
         var log = new SlidingLog(Limit, Window);
-        using var together = new Barrier(Threads);
         for (int window = 0; window < 500; window++)
         {
             long now = Start + (window * Window.Ticks);
             int taken = 0;
-            Thread[] threads = [.. Enumerable.Range(1, Threads).Select(count => new Thread(() =>
+            Together.Run(Threads, thread =>
             {
-                together.SignalAndWait();
                 // 1, 2, 3 or 4 at once until there is no room even for one.
-                for (int size = count; size > 0; size--)
+                for (int size = thread + 1; size > 0; size--)
                 {
                     while (log.TryTake(now, size, out _))
                         Interlocked.Add(ref taken, size);
                 }
-            }))];
-            Array.ForEach(threads, thread => thread.Start());
-            Array.ForEach(threads, thread => thread.Join());
+            });
 
             Assert.That(taken, Is.EqualTo(Limit), $"window {window}");
         }
@@ -149,16 +147,14 @@ public sealed class SlidingLogTests
     {
         const int Threads = 8;
         var log = new SlidingLog(limit, Window);
-        using var together = new Barrier(Threads);
 
         // Each window anew, through many laps of the ring.
         for (int window = 0; window < 50; window++)
         {
             long now = Start + (window * Window.Ticks);
             int taken = 0;
-            Thread[] threads = [.. Enumerable.Range(0, Threads).Select(_ => new Thread(() =>
+            Together.Run(Threads, _ =>
             {
-                together.SignalAndWait();
                 for (int i = 0; i < limit; i++)
                 {
                     if (log.TryTake(now, 1, out long retryAfter))
@@ -166,9 +162,7 @@ public sealed class SlidingLogTests
                     else if (retryAfter != Window.Ticks)
                         Interlocked.Add(ref taken, 1_000_000);
                 }
-            }))];
-            Array.ForEach(threads, thread => thread.Start());
-            Array.ForEach(threads, thread => thread.Join());
+            });
 
             Assert.That(taken, Is.EqualTo(limit), $"window {window}");
             Assert.That(log.CountFree(now), Is.Zero);
@@ -183,7 +177,7 @@ public sealed class SlidingLogTests
         var log = new SlidingLog(limit, Window);
         int arrived = 0;
         int[] taken = new int[Windows];
-        Thread[] threads = [.. Enumerable.Range(0, 2).Select(_ => new Thread(() =>
+        Together.Run(2, _ =>
         {
             for (int window = 0; window < Windows; window++)
             {
@@ -198,9 +192,7 @@ public sealed class SlidingLogTests
                         Interlocked.Increment(ref taken[window]);
                 }
             }
-        }))];
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
 
         Assert.That(taken, Has.All.EqualTo(limit));
     }
@@ -228,7 +220,8 @@ public sealed class SlidingLogTests
         SlidingLog[] logs = [.. Enumerable.Range(0, Rounds).Select(_ => new SlidingLog(limit, Window))];
         int arrived = 0;
         int[] succeeded = new int[Rounds];
-        Thread[] threads = [.. new Func<SlidingLog, bool>[] { log => log.TryTake(Start, 1, out _), log => log.TryRetire(Start) }.Select(step => new Thread(() =>
+        Func<SlidingLog, bool>[] steps = [log => log.TryTake(Start, 1, out _), log => log.TryRetire(Start)];
+        Together.Run(steps.Length, thread =>
         {
             for (int round = 0; round < Rounds; round++)
             {
@@ -236,12 +229,10 @@ public sealed class SlidingLogTests
                 var wait = default(SpinWait);
                 while (Volatile.Read(ref arrived) < 2 * (round + 1))
                     wait.SpinOnce(sleep1Threshold: -1);
-                if (step(logs[round]))
+                if (steps[thread](logs[round]))
                     Interlocked.Increment(ref succeeded[round]);
             }
-        }))];
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
 
         Assert.That(succeeded, Has.All.EqualTo(1));
     }
@@ -253,7 +244,7 @@ public sealed class SlidingLogTests
         var log = new SlidingLog(Limit, Window);
         long clock = Start;
         long[][] taken = new long[8][];
-        Thread[] threads = [.. Enumerable.Range(0, taken.Length).Select(thread => new Thread(() =>
+        Together.Run(taken.Length, thread =>
         {
             List<long> mine = [];
             for (int i = 0; i < 20_000; i++)
@@ -264,9 +255,7 @@ public sealed class SlidingLogTests
             }
 
             taken[thread] = [.. mine];
-        }))];
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
 
         // Even where a thread was held up between reading its clock and taking: in one slot of the ring the times are a window apart.
         long[] times = [.. taken.SelectMany(mine => mine).Order()];

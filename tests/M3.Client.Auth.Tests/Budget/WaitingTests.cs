@@ -316,7 +316,8 @@ public sealed class WaitingTests
             while (!task.IsCompleted)
             {
                 _next ??= Clock.Waits.ReadAsync().AsTask();
-                if (await Task.WhenAny(task, _next) != _next)
+                await KeyRoom.EndAsync(Task.WhenAny(task, _next), "the call goes, or somebody begins to wait");
+                if (task.IsCompleted)
                     return;
                 // Others wait, too, for the token's source and the like; the budget tells how long it does, and looks again in between.
                 TimeSpan sleep = await _next - Clock.GetUtcNow();

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
@@ -462,7 +461,6 @@ public sealed class JwksCacheTests
         using var room = new KeyRoom();
         string[] parts = room.Issuer.Token(room.Now).Split('.');
         int refused = 0;
-        var watch = Stopwatch.StartNew();
         for (int i = 0; i < 10_000; i++)
         {
             // The signature does not matter: the key comes first.
@@ -473,7 +471,7 @@ public sealed class JwksCacheTests
         }
 
         await TestContext.Out.WriteLineAsync($"10000 random kids in a simulated minute: {refused} refused, {room.Issuer.JwksRequests} JWKS requests, "
-            + $"{room.Issuer.DiscoveryRequests} metadata requests, {watch.ElapsedMilliseconds} ms");
+            + $"{room.Issuer.DiscoveryRequests} metadata requests");
         Assert.That(refused, Is.EqualTo(10_000));
         Assert.That(room.Issuer.JwksRequests, Is.EqualTo(4), "the first load, two at once, and one half a minute later");
     }

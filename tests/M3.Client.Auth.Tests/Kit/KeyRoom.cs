@@ -85,6 +85,14 @@ internal sealed class KeyRoom : IDisposable
     /// <summary>Waits for a fetch that began at this moment of the clock, if one did.</summary>
     public Task SettleAsync() => UntilAsync(() => Cache.NextLook.UtcTicks != (Now + Backchannel.Timeout).UtcTicks, "the fetch is over");
 
+    /// <summary>Waits for what takes no fake time, and fails with a sentence when it never ends.</summary>
+    public static async Task EndAsync(Task task, string what)
+    {
+        Task first = await Task.WhenAny(task, Task.Delay(Patience));
+        Assert.That(first, Is.SameAs(task), $"it never came true: {what}");
+        await task;
+    }
+
     /// <summary>Waits for what happens in the background, which takes no fake time.</summary>
     public static Task UntilAsync(Func<bool> isSo, string what) => UntilAsync(() => Task.FromResult(isSo()), what);
 

@@ -120,7 +120,7 @@ public sealed class CachedTokenTests
 
         scene.Clock.Advance(TimeSpan.FromSeconds(7));
         Assert.That((await provider.GetTokenAsync()).Value, Is.EqualTo(first));
-        await renewing.Task;
+        await renewing.Task.WaitAsync(KeyRoom.Patience);
         string second = scene.NewToken();
         renewal.SetResult(second);
 

@@ -21,6 +21,12 @@ public sealed class FailureTests
             run.Clock.Advance(TimeSpan.FromHours(1));
             await run.CallAsync();
         }
+
+        // Then nothing is heard of either: one look at the metadata and the keys for each lifetime, however many call; every call has come
+        // to M3, and the log has nothing to tell.
+        Assert.That(run.Issuer.Requests, Is.EqualTo(7 * 2));
+        Assert.That(run.Arrived, Is.EqualTo(7 * Callers * CallsEach));
+        Assert.That(run.Log.Lines, Is.Empty);
     });
 
     [Test]
@@ -154,14 +160,19 @@ public sealed class FailureTests
                 TokenSource = _source,
                 TimeProvider = Clock,
                 RateLimitEnabled = false,
-            }, _server);
+            }, _server, Log);
         }
 
         public FakeTimeProvider Clock { get; } = new(DateTimeOffset.UtcNow);
 
         public RotatingIssuer Issuer { get; }
 
+        public CapturedLog Log { get; } = new();
+
         public bool IsWithdrawn { get; set; }
+
+        /// <summary>How many calls have come to M3.</summary>
+        public int Arrived => _server.Arrived;
 
         public int Calls => _calls;
 
@@ -209,11 +220,15 @@ public sealed class FailureTests
     private sealed class Answering : HttpMessageHandler
     {
         private string? _lastToken;
+        private int _arrived;
+
+        public int Arrived => Volatile.Read(ref _arrived);
 
         public string LastKid => new JsonWebToken(Volatile.Read(ref _lastToken)).Kid;
 
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
+            Interlocked.Increment(ref _arrived);
             Volatile.Write(ref _lastToken, request.Headers.Authorization!.Parameter);
             return Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request });
         }

@@ -41,8 +41,8 @@ internal sealed class RotatingIssuer : IAsyncDisposable
     /// <summary>Everything that arrived: discovery and keys.</summary>
     public int Requests => Volatile.Read(ref _requests);
 
-    /// <summary>Completes when a request has arrived that is left hanging.</summary>
-    public Task Arrived => _arrived.Task;
+    /// <summary>Completes when a request has arrived that is left hanging; what never comes fails the test and holds up none.</summary>
+    public Task Arrived => _arrived.Task.WaitAsync(TimeSpan.FromSeconds(30));
 
     public static async Task<RotatingIssuer> StartAsync(params string[] kids)
     {

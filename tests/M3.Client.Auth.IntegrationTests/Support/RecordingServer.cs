@@ -35,8 +35,8 @@ internal sealed class RecordingServer : IAsyncDisposable
     /// <summary>The <c>Authorization</c> headers that arrived, in order; null where there was none.</summary>
     public IEnumerable<string?> Authorizations => _arrivals.Select(arrival => arrival.Authorization);
 
-    /// <summary>Completes when something has arrived.</summary>
-    public Task FirstArrival => _first.Task;
+    /// <summary>Completes when something has arrived; what never comes fails the test and holds up none.</summary>
+    public Task FirstArrival => _first.Task.WaitAsync(TimeSpan.FromSeconds(30));
 
     public static Task<RecordingServer> StartAsync(int statusCode = StatusCodes.Status200OK) => StartAsync(context =>
     {

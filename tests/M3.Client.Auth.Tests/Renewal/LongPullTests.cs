@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Net;
 using M3.Client.Auth.Tests.Kit;
 
@@ -55,7 +54,7 @@ public sealed class LongPullTests
             (await scene.CallAsync()).Dispose();
             // The first time is waited for; how often more depends on the threads.
             if (scene.Now >= Scene.Noon + Lifetime - TimeSpan.FromMinutes(1))
-                await UntilAsync(() => source.Asked > before && source.IsIdle && HasWarned(scene));
+                await KeyRoom.UntilAsync(() => source.Asked > before && source.IsIdle && HasWarned(scene), "the renewal has failed and is told");
         }
 
         int inVain = source.Asked - before;
@@ -117,17 +116,6 @@ public sealed class LongPullTests
             return new HttpResponseMessage(isGood ? HttpStatusCode.OK : HttpStatusCode.Unauthorized) { RequestMessage = request };
         };
         return scene;
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        long start = Stopwatch.GetTimestamp();
-        while (!condition())
-        {
-            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(30))
-                throw new TimeoutException();
-            await Task.Yield();
-        }
     }
 
     private static bool HasWarned(Scene scene) => scene.Log.Warnings.Any(line => line.Contains("threw HttpRequestException", StringComparison.Ordinal));
@@ -210,18 +198,18 @@ public sealed class LongPullTests
             DateTimeOffset now = Clock.GetUtcNow();
             string latest = _latest!;
             if (now >= _issued[latest] - TimeSpan.FromMinutes(1))
-                await UntilAsync(() => _request is not null);
+                await KeyRoom.UntilAsync(() => _request is not null, "the next token is asked for");
             if (_request is not { } request || now < request.At)
                 return;
 
             _request = null;
             request.Answer.SetResult();
-            await UntilAsync(() => _latest != latest);
-            await UntilAsync(() =>
+            await KeyRoom.UntilAsync(() => _latest != latest, "the next token has come");
+            await KeyRoom.UntilAsync(() =>
             {
                 using HttpResponseMessage answer = scene.Client.Send(new(HttpMethod.Post, Scene.Address));
                 return _arrived == _latest;
-            });
+            }, "the next token is in use");
         }
 
         private sealed record Request(TaskCompletionSource Answer, DateTimeOffset At);

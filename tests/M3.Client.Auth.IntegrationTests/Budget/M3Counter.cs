@@ -27,10 +27,11 @@ internal sealed class M3Counter : IAsyncDisposable
     private readonly ConcurrentDictionary<int, Call> _calls = new();
     private readonly Channel<string> _legacyAnswers = Channel.CreateUnbounded<string>();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationToken _stopped;
 
     private M3Counter(int limit, TimeSpan window, Func<int, Course> course, TimeProvider clock)
     {
-        (_course, _clock) = (course, clock);
+        (_course, _clock, _stopped) = (course, clock, _stopping.Token);
         Limit = new M3RateLimit(limit, window, clock);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0").UseShutdownTimeout(TimeSpan.Zero);
@@ -112,7 +113,7 @@ internal sealed class M3Counter : IAsyncDisposable
             await delay;
         }
 
-        using var clientGone = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopping.Token);
+        using var clientGone = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopped);
         string result = ResultOf(id, await RunAsync(course, call, subject, clientGone.Token));
         context.Response.ContentType ??= "application/json";
         await context.Response.WriteAsync(isStream ? $"event: message\ndata: {result}\n\n" : result, clientGone.Token);
@@ -135,7 +136,7 @@ internal sealed class M3Counter : IAsyncDisposable
             try
             {
                 await delay;
-                _legacyAnswers.Writer.TryWrite(ResultOf(id, await RunAsync(course, call, subject, _stopping.Token)));
+                _legacyAnswers.Writer.TryWrite(ResultOf(id, await RunAsync(course, call, subject, _stopped)));
             }
             catch (OperationCanceledException)
             {
@@ -169,7 +170,7 @@ internal sealed class M3Counter : IAsyncDisposable
 
     private async Task StreamLegacyAnswersAsync(HttpContext context)
     {
-        using var clientGone = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopping.Token);
+        using var clientGone = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopped);
         context.Response.ContentType = "text/event-stream";
         await context.Response.WriteAsync($"event: endpoint\ndata: {Endpoint.AbsolutePath}\n\n", clientGone.Token);
         try
@@ -183,7 +184,7 @@ internal sealed class M3Counter : IAsyncDisposable
         }
     }
 
-    private Task DelayAsync(TimeSpan delay) => Task.Delay(delay, _clock, _stopping.Token);
+    private Task DelayAsync(TimeSpan delay) => Task.Delay(delay, _clock, _stopped);
 
     private Call CallOf(int id) => _calls.GetOrAdd(id, static _ => new Call());
 

@@ -2,7 +2,8 @@ namespace M3.Client.Auth.IntegrationTests.Budget;
 
 /// <summary>
 /// Real time, real HTTP, and calls that come to their tools some time after they were sent: M3 is to refuse none that the budget let
-/// through. Each test prints what it counted.
+/// through. Each test prints what it counted: <c>dotnet test tests/M3.Client.Auth.IntegrationTests --filter FullyQualifiedName~TransitTests
+/// --logger "console;verbosity=detailed"</c>.
 /// </summary>
 [Explicit(WhatFails)]
 [NonParallelizable]
@@ -87,7 +88,7 @@ public sealed class TransitTests
         await Callers.RunAsync(callers, calls, id => client.Http.CallToolAsync(id, cancellationToken));
         await m3.SettledAsync();
 
-        TestContext.Out.WriteLine($"{callers} callers: {m3.Limit}");
+        TestContext.Out.WriteLine($"callers: {callers}; {m3.Limit}");
         Assert.That(m3.Limit.Admitted + m3.Limit.Refused, Is.EqualTo(calls), "each call came to its tool");
         Assert.That(m3.Limit.Refused, Is.Zero);
     }

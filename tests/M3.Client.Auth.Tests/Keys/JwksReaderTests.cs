@@ -96,6 +96,24 @@ public sealed class JwksReaderTests
     }
 
     [Test]
+    public void One_key_verifies_for_many_threads_at_once([Values("RS256", "ES256")] string algorithm)
+    {
+        var issuer = new FakeIssuer();
+        KeySet keys = JwksReader.Read(Encoding.UTF8.GetBytes(issuer.Jwks));
+        BearerToken good = BearerToken.Parse(issuer.Token(Scene.Noon, algorithm: algorithm));
+        BearerToken bad = BearerToken.Parse(good.Value[..^8] + "AAAAAAAA");
+        int wrong = 0;
+
+        Parallel.For(0, 4000, new ParallelOptions { MaxDegreeOfParallelism = 16 }, i =>
+        {
+            if (keys.Verify(i % 2 == 0 ? good : bad) != (i % 2 == 0))
+                Interlocked.Increment(ref wrong);
+        });
+
+        Assert.That(wrong, Is.Zero);
+    }
+
+    [Test]
     public void All_odd_keys_together_cost_none_of_the_good_ones()
     {
         string[] odd = [.. OddKeys.Select(one => (string)one.Arguments[0]!)];

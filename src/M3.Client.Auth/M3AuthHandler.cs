@@ -51,9 +51,10 @@ public sealed class M3AuthHandler : DelegatingHandler
         // The whole way without a state machine, when the token is cached and the budget has room.
         Uri? target = request.RequestUri;
         M3AccessToken? token;
+        int? permits;
         try
         {
-            token = TryPrepare(request);
+            token = TryPrepare(request, out permits);
         }
         catch (M3AuthException e)
         {
@@ -62,7 +63,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
 
         if (token is null)
-            return PrepareAndSendAsync(request, cancellationToken);
+            return PrepareAndSendAsync(request, permits, cancellationToken);
 
         Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
         return sending.IsCompletedSuccessfully && !M3Answer.NeedsReading(sending.Result)
@@ -83,10 +84,10 @@ public sealed class M3AuthHandler : DelegatingHandler
         IDisposable? lease = null;
         try
         {
-            M3AccessToken? token = TryPrepare(request);
+            M3AccessToken? token = TryPrepare(request, out int? permits);
             if (token is null)
             {
-                (token, lease) = Wait(() => _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken), cancellationToken);
+                (token, lease) = Wait(() => _registration.Budget.AdmitAsync(request, permits, _registration.Tokens, cancellationToken), cancellationToken);
                 Attach(request, token);
             }
 
@@ -113,13 +114,13 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The same walk for a token that is not at hand, or a budget that makes its callers wait.
-    private async Task<HttpResponseMessage> PrepareAndSendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> PrepareAndSendAsync(HttpRequestMessage request, int? permits, CancellationToken cancellationToken)
     {
         Uri? target = request.RequestUri;
         Admission admission;
         try
         {
-            admission = await _registration.Budget.AdmitAsync(request, _registration.Tokens, cancellationToken).ConfigureAwait(false);
+            admission = await _registration.Budget.AdmitAsync(request, permits, _registration.Tokens, cancellationToken).ConfigureAwait(false);
         }
         catch (M3AuthException e)
         {
@@ -209,22 +210,17 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // Origin, token, budget, header; null when anything of it has to wait.
-    private M3AccessToken? TryPrepare(HttpRequestMessage request)
+    private M3AccessToken? TryPrepare(HttpRequestMessage request, out int? permits)
     {
         _registration.Origins.Check(request);
+        RequestBudget budget = _registration.Budget;
+        permits = budget.CountPermits(request);
         // The one look at the clocks: nothing is waited for from here on.
         Moment now = _registration.Clock.Now;
-        if (_registration.OwnTokens?.TryGetCached(now) is not { } token)
+        if (permits is not { } count || (count > 0 && budget.MayWait) || _registration.OwnTokens?.TryGetCached(now) is not { } token)
             return null;
-
-        RequestBudget budget = _registration.Budget;
-        int? permits = budget.CountPermits(request);
-        if (permits != 0)
-        {
-            if (permits is null || budget.MayWait)
-                return null;
-            budget.Take(token.Subject, permits.Value, now.Monotonic);
-        }
+        if (count > 0)
+            budget.Take(token.Subject, count, now.Monotonic);
 
         Attach(request, token);
         return token;

@@ -68,13 +68,14 @@ internal sealed class RequestBudget
     }
 
     /// <summary>Finds a request its token and counts it in, as soon as it may go by the rules of the mode and of the application's own limiter.</summary>
-    /// <param name="request">Says how many permits it takes; and for the application's limiter.</param>
+    /// <param name="request">For the application's limiter.</param>
+    /// <param name="counted">How many permits it takes; null: its body is to be read first, see <see cref="CountPermits"/>.</param>
     /// <param name="tokens">Where the token is looked up, once more after each wait: it may have been renewed meanwhile.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing of M3's limit.</param>
     /// <exception cref="M3AuthException">There is no valid token; or the request may not go, or not now.</exception>
-    public async ValueTask<Admission> AdmitAsync(HttpRequestMessage request, IM3TokenProvider tokens, CancellationToken cancellationToken)
+    public async ValueTask<Admission> AdmitAsync(HttpRequestMessage request, int? counted, IM3TokenProvider tokens, CancellationToken cancellationToken)
     {
-        int permits = CountPermits(request) ?? await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
+        int permits = counted ?? await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
         RateLimitLease? lease = null;
         if (permits > 0 && _options.RateLimiter is { } limiter)
             lease = await AcquireLeaseAsync(limiter, request, cancellationToken).ConfigureAwait(false);
@@ -163,7 +164,7 @@ internal sealed class RequestBudget
         {
             // First come, first served, each subject by itself: one waits for the window, the others for their turn.
             string? subject = token.Subject;
-            Account account = Find(subject, Now);
+            Account account = Find(subject ?? "", Now);
             await account.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
@@ -217,9 +218,8 @@ internal sealed class RequestBudget
         return found;
     }
 
-    private Account Find(string? subject, long now)
+    private Account Find(string subject, long now)
     {
-        subject ??= "";
         Account? found;
         while (!_bySubject.TryGetValue(subject, out found) || found.Log.IsRetired)
         {

@@ -77,7 +77,7 @@ internal sealed class SlidingLog
                 continue;
             }
 
-            long next = count == 1 ? After(position) : After(position, count);
+            long next = After(position, count);
             if (Interlocked.CompareExchange(ref _position, next, position) == position)
             {
                 for (; position != next; position = After(position))
@@ -130,9 +130,7 @@ internal sealed class SlidingLog
         return LapParityOf(value) != ((position >> 32) & 1);
     }
 
-    private long After(long position) => (int)position + 1 < _slots.Length ? position + 1 : ((position >> 32) + 1) << 32;
-
-    private long After(long position, int count)
+    private long After(long position, int count = 1)
     {
         long slot = (int)position + count;
         return slot < _slots.Length ? position + count : (((position >> 32) + 1) << 32) + slot - _slots.Length;

@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Threading.Channels;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.IdentityModel.JsonWebTokens;
 
@@ -21,25 +19,21 @@ internal sealed class M3Counter : IAsyncDisposable
     /// <summary>What a tool answers that ran.</summary>
     public const string Answer = "hosp_patients";
 
-    private readonly WebApplication _app;
     private readonly TimeProvider _clock;
     private readonly Func<int, Course> _course;
     private readonly ConcurrentDictionary<int, Call> _calls = new();
     private readonly Channel<string> _legacyAnswers = Channel.CreateUnbounded<string>();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationToken _stopped;
+    private RecordingServer _server = null!;
 
     private M3Counter(int limit, TimeSpan window, Func<int, Course> course, TimeProvider clock)
     {
         (_course, _clock, _stopped) = (course, clock, _stopping.Token);
         Limit = new M3RateLimit(limit, window, clock);
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0").UseShutdownTimeout(TimeSpan.Zero);
-        _app = builder.Build();
-        _app.Run(context => HttpMethods.IsGet(context.Request.Method) ? StreamLegacyAnswersAsync(context) : ReceiveAsync(context));
     }
 
-    public Uri Endpoint => new(new Uri(_app.Urls.Single()), "/sse");
+    public Uri Endpoint => new(_server.Address, "/sse");
 
     public M3RateLimit Limit { get; }
 
@@ -50,7 +44,8 @@ internal sealed class M3Counter : IAsyncDisposable
     public static async Task<M3Counter> StartAsync(int limit, TimeSpan window, Func<int, Course>? course = null, TimeProvider? clock = null)
     {
         var counter = new M3Counter(limit, window, course ?? (_ => Course.Straight), clock ?? TimeProvider.System);
-        await counter._app.StartAsync();
+        counter._server = await RecordingServer.StartAsync(context =>
+            HttpMethods.IsGet(context.Request.Method) ? counter.StreamLegacyAnswersAsync(context) : counter.ReceiveAsync(context));
         return counter;
     }
 
@@ -66,8 +61,7 @@ internal sealed class M3Counter : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        await _app.StopAsync();
-        await _app.DisposeAsync();
+        await _server.DisposeAsync();
         _stopping.Dispose();
     }
 

@@ -65,21 +65,12 @@ public sealed class OlderClientTests
     {
         var options = new M3AuthOptions { RateLimitRequests = limit };
         options.AllowedOrigins.Add(server.Address);
-        return new HttpClient(new AsVersion1(new M3AuthHandler(new AnyToken(), options) { InnerHandler = new SocketsHttpHandler() }));
+        return new HttpClient(new AsVersion1(new M3AuthHandler(new Unchecked("made.up.token"), options) { InnerHandler = new SocketsHttpHandler() }));
     }
 
     private static Task<McpClient> ConnectAsync(HttpClient http, LegacyServer server, HttpTransportMode mode) => McpClient.CreateAsync(
         new HttpClientTransport(new() { Endpoint = new Uri(server.Address, mode == HttpTransportMode.Sse ? "/sse" : "/"), TransportMode = mode }, http),
         new McpClientOptions { ProtocolVersion = "2025-06-18" });
-
-    private sealed class AnyToken : IM3TokenProvider
-    {
-        private readonly M3AccessToken _token = new("made.up.token");
-
-        public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default) => new(_token);
-
-        public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => new(_token);
-    }
 
     /// <summary>Version 1 of the SDK sends what version 2 does, but no header that names the method.</summary>
     private sealed class AsVersion1(HttpMessageHandler inner) : DelegatingHandler(inner)

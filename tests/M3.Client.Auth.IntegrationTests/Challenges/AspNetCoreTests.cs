@@ -132,14 +132,4 @@ public sealed class AspNetCoreTests
 
     private static TestCaseData Case(string name, M3AuthError expected, Action<SecurityTokenDescriptor> change) =>
         new TestCaseData(expected, change).SetArgDisplayNames(name);
-
-    // The server is to judge what would not pass here.
-    private sealed class Unchecked(string token) : IM3TokenProvider
-    {
-        private readonly M3AccessToken _token = new(token);
-
-        public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default) => new(_token);
-
-        public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => new(_token);
-    }
 }

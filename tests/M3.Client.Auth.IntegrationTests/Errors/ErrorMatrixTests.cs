@@ -170,13 +170,4 @@ public sealed class ErrorMatrixTests
 
         throw new AssertionException("The call was to fail, and did not.");
     }
-
-    private sealed class Unchecked(string token) : IM3TokenProvider
-    {
-        private readonly M3AccessToken _token = new(token);
-
-        public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default) => new(_token);
-
-        public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => new(_token);
-    }
 }

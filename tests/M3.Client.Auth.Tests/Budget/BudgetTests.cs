@@ -128,14 +128,7 @@ public sealed class BudgetTests
     public async Task The_one_repetition_after_a_401_is_free()
     {
         using var scene = new Scene(options => options.RateLimitRequests = 2);
-        string refused = scene.Token!;
-        scene.Server.Answer = request =>
-        {
-            if (request.Headers.Authorization!.Parameter != refused)
-                return new HttpResponseMessage { RequestMessage = request };
-            scene.Token = scene.NewToken();
-            return FakeM3.Refuse(request, "Bearer");
-        };
+        scene.RefuseUntilRenewed();
 
         (await scene.CallAsync()).Dispose();
         (await scene.CallAsync()).Dispose();

@@ -114,11 +114,7 @@ public sealed class ToolCallTests
         Assert.That(message.Reads, Is.EqualTo(1));
 
         using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Content = JsonContent.Create(message) };
-        scene.Server.Answer = request =>
-        {
-            request.Content!.CopyTo(Stream.Null, null, default);
-            return new HttpResponseMessage { RequestMessage = request };
-        };
+        scene.Server.Answer = ReadBody;
         scene.Client.Send(request).Dispose();
         Assert.That(message.Reads, Is.EqualTo(2));
     }
@@ -127,11 +123,7 @@ public sealed class ToolCallTests
     public async Task A_body_that_cannot_be_written_fails_as_it_would_without_a_budget()
     {
         using var scene = new Scene();
-        scene.Server.Answer = request =>
-        {
-            request.Content!.CopyTo(Stream.Null, null, default);
-            return new HttpResponseMessage { RequestMessage = request };
-        };
+        scene.Server.Answer = ReadBody;
 
         await Assert.ThatAsync(() => scene.Client.PostAsync(Scene.Address, JsonContent.Create(new Broken())), Throws.InvalidOperationException.With.Message.EqualTo("broken"));
         await Assert.ThatAsync(() => scene.Client.PostAsync(Scene.Address, new BrokenContent()), Throws.InvalidOperationException.With.Message.EqualTo("broken"));
@@ -200,14 +192,7 @@ public sealed class ToolCallTests
     public async Task The_one_repetition_of_a_batch_after_a_401_is_free()
     {
         using var scene = new Scene(options => options.RateLimitRequests = 3);
-        string refused = scene.Token!;
-        scene.Server.Answer = request =>
-        {
-            if (request.Headers.Authorization!.Parameter != refused)
-                return new HttpResponseMessage { RequestMessage = request };
-            scene.Token = scene.NewToken();
-            return FakeM3.Refuse(request, "Bearer");
-        };
+        scene.RefuseUntilRenewed();
 
         (await scene.Client.PostAsync(Scene.Address, JsonContent.Create(Enumerable.Repeat(new { method = "tools/call" }, 3)))).Dispose();
 
@@ -229,6 +214,13 @@ public sealed class ToolCallTests
 
         await Assert.CatchAsync<OperationCanceledException>(() => scene.Client.PostAsync(Scene.Address, JsonContent.Create(Endless()), cancellation.Token));
         Assert.That(scene.Server.Arrivals, Is.Empty);
+    }
+
+    // As a connection does that sends it.
+    private static HttpResponseMessage ReadBody(HttpRequestMessage request)
+    {
+        request.Content!.CopyTo(Stream.Null, null, default);
+        return new HttpResponseMessage { RequestMessage = request };
     }
 
     private static Func<HttpContent?> Text(string body) => () => new StringContent(body, Encoding.UTF8, "application/json");

@@ -97,13 +97,7 @@ public sealed class SharedProviderTests
             await provider.GetTokenAsync();
         using (HttpClient client = M3HttpClient.Create(Scene.Address, Options(), scene.Server))
             (await client.GetAsync("")).Dispose();
-        var services = new ServiceCollection();
-        services.AddHttpClient("m3", client => client.BaseAddress = Scene.Address).AddM3Auth(options =>
-        {
-            scene.Wire(options);
-            (options.IssuerUrl, options.Audience, options.BackchannelHttpHandler) = (FakeIssuer.Url, Scene.Audience, backchannel);
-        }).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
-        await using (ServiceProvider container = services.BuildServiceProvider())
+        await using (ServiceProvider container = Container(scene, options => options.BackchannelHttpHandler = backchannel))
             (await container.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync("")).Dispose();
 
         Assert.That((scene.Issuer.JwksRequests, backchannel.IsDisposed), Is.EqualTo((3, false)));
@@ -148,13 +142,7 @@ public sealed class SharedProviderTests
 
             if (owner == "a container")
             {
-                var services = new ServiceCollection();
-                services.AddHttpClient("m3", factory => factory.BaseAddress = Scene.Address).AddM3Auth(registered =>
-                {
-                    scene.Wire(registered);
-                    (registered.IssuerUrl, registered.Audience, registered.TokenSource) = (FakeIssuer.Url, Scene.Audience, options.TokenSource);
-                }).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
-                ServiceProvider container = services.BuildServiceProvider();
+                ServiceProvider container = Container(scene, registered => registered.TokenSource = options.TokenSource);
                 return (container.GetRequiredService<IHttpClientFactory>().CreateClient("m3"), container);
             }
 
@@ -195,6 +183,18 @@ public sealed class SharedProviderTests
         var options = new M3AuthOptions();
         configure?.Invoke(options);
         return new HttpClient(new M3AuthHandler(tokens, options) { InnerHandler = server });
+    }
+
+    private static ServiceProvider Container(Scene scene, Action<M3AuthOptions> configure)
+    {
+        var services = new ServiceCollection();
+        services.AddHttpClient("m3", client => client.BaseAddress = Scene.Address).AddM3Auth(options =>
+        {
+            scene.Wire(options);
+            (options.IssuerUrl, options.Audience) = (FakeIssuer.Url, Scene.Audience);
+            configure(options);
+        }).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
+        return services.BuildServiceProvider();
     }
 
     private sealed class Disposable(HttpMessageHandler inner) : DelegatingHandler(inner)

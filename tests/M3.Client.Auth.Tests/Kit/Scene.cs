@@ -67,6 +67,19 @@ internal sealed class Scene : IDisposable
     public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) =>
         Client.PostAsync(Address, new StringContent("{}"), cancellationToken);
 
+    /// <summary>From now on M3 refuses the token at hand, and the source has another as soon as it did.</summary>
+    public void RefuseUntilRenewed()
+    {
+        string refused = Token!;
+        Server.Answer = request =>
+        {
+            if (request.Headers.Authorization!.Parameter != refused)
+                return new HttpResponseMessage { RequestMessage = request };
+            Token = NewToken();
+            return FakeM3.Refuse(request, "Bearer");
+        };
+    }
+
     /// <summary>The error that a call fails with; the test fails when it does not.</summary>
     public async Task<M3AuthException> FailAsync()
     {

@@ -89,7 +89,6 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
                 {
                     if (_current is { IsPolled: false } && _rejections.Remaining(now) > TimeSpan.Zero)
                         return rejected;
-                    _rejections.Extend(now);
                     _look = NewLook(now, rejected);
                     isMine = true;
                 }
@@ -265,6 +264,9 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
             {
                 if (look.Answering is { } source)
                     _failed.Forget(source);
+                // Only what was had counts; a source that failed has a pause of its own, and the two would add up.
+                if (look.Rejected is not null)
+                    _rejections.Extend(now);
                 _isNotRenewed = false;
                 Volatile.Write(ref _current, found);
             }

@@ -169,6 +169,31 @@ public sealed class StandingFailureTests
     }
 
     [Test]
+    public async Task A_source_that_fails_after_a_401_is_asked_again_every_half_minute_at_least()
+    {
+        var asked = new List<DateTimeOffset>();
+        using var scene = new Scene(options => options.RateLimitEnabled = false);
+        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ =>
+        {
+            asked.Add(scene.Now);
+            return asked.Count == 1
+                ? new(scene.NewToken(claims => claims["exp"] = Scene.Noon.AddHours(9).ToUnixTimeSeconds()))
+                : throw new IOException();
+        }));
+        (await client.GetAsync("")).Dispose();
+        scene.Server.Answer = request => FakeM3.Refuse(request, null);
+
+        for (int second = 0; second < 1800; second++)
+        {
+            await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
+            scene.Clock.Advance(Second);
+        }
+
+        double longest = asked.Skip(1).Zip(asked.Skip(2), (one, next) => (next - one).TotalSeconds).Max();
+        Assert.That(longest, Is.InRange(25, 31), "in seconds");
+    }
+
+    [Test]
     public async Task A_401_long_after_the_last_one_is_looked_into_at_once()
     {
         int asked = 0;

@@ -22,14 +22,13 @@ internal sealed class M3AuthRegistration
         ArgumentNullException.ThrowIfNull(tokens);
         ArgumentNullException.ThrowIfNull(options);
         Options = SettingsValidator.CopyForSending(options);
-        Log = new Log(loggerFactory, Options.Debug, Options.TimeProvider);
+        Log = new Log(Options, loggerFactory);
         Clock = new Clock(Options.TimeProvider);
         Tokens = tokens;
         OwnTokens = tokens is M3TokenProvider own && own.TimeProvider == Options.TimeProvider ? own : null;
-        // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
-        Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
+        Origins = new OriginGuard(Options, Log);
         Budget = new RequestBudget(Options, Log);
-        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
+        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : M3TokenProvider.SourceTimeout;
     }
 
     public M3AuthOptions Options { get; }
@@ -74,7 +73,7 @@ internal sealed class M3AuthRegistration
     public void Refused(M3AuthException error)
     {
         error.Prefix ??= Options.Prefix;
-        Log.RequestRefused(error.Error.ToString(), error.Message);
+        Log.Refused(error);
     }
 
     public void LogForeignOnce(Uri? target)

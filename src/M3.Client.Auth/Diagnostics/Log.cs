@@ -13,15 +13,12 @@ internal sealed partial class Log
 {
     private readonly ILogger _logger;
 
-    /// <param name="loggerFactory">The application's; null: nowhere, or to standard error with <paramref name="debug"/>.</param>
-    /// <param name="debug">Whether the detailed lines are wanted.</param>
-    /// <param name="timeProvider">For the times on standard error.</param>
-    public Log(ILoggerFactory? loggerFactory, bool debug, TimeProvider timeProvider)
+    public Log(M3AuthOptions options, ILoggerFactory? loggerFactory)
     {
         _logger = loggerFactory is not null ? new NonThrowingLogger(loggerFactory.CreateLogger("M3.Client.Auth"))
-            : debug ? new NonThrowingLogger(new StandardErrorLogger(timeProvider))
+            : options.Debug ? new NonThrowingLogger(new StandardErrorLogger(options.TimeProvider))
             : NullLogger.Instance;
-        Debug = debug && _logger.IsEnabled(LogLevel.Information);
+        Debug = options.Debug && _logger.IsEnabled(LogLevel.Information);
     }
 
     /// <summary>Whether the detailed lines are wanted.</summary>
@@ -29,43 +26,44 @@ internal sealed partial class Log
 
     public void NotRenewed(string reason, DateTimeOffset until) => NotRenewed(Printable.WithoutToken(reason), Describe(until));
 
-    public void KeysNotRefreshed(string reason, DateTimeOffset until) => KeysNotRefreshed(reason, Describe(until));
-
     public void TokenFileIsOpen(string path) => OpenTokenFile(Printable.Text(path));
 
     public void WaitingForBudget(TimeSpan delay) => WaitingForBudget(Duration.Describe(delay));
 
-    public void KeysFetched(string address, IReadOnlyCollection<string> keyIds, IReadOnlyCollection<string> ignored)
+    public void KeysFetched(Uri address, KeySet keys)
     {
         if (!Debug)
             return;
-        KeysFetched(address, keyIds.Count, Printable.List(keyIds), ignored.Count);
-        foreach (string reason in ignored)
-            KeyIgnored(reason);
+        KeysFetched(Backchannel.Describe(address), keys.Count, Printable.List(keys.KeyIds), keys.PassedOver.Count);
+        foreach (string reason in keys.PassedOver)
+            KeyPassedOver(reason);
     }
 
-    public void TokenAccepted(string source, string token, string? keyId, string? algorithm, IEnumerable<string> checks, IEnumerable<string> scopes)
+    public void TokenAccepted(M3AccessToken token, ITokenSource source, M3AuthOptions options)
     {
         if (Debug)
-            TokenAccepted(source, token, Printable.Quote(keyId), algorithm, string.Join(", ", checks), Printable.List(scopes));
+        {
+            TokenAccepted(TokenSourceExtensions.NameOf(source), token.ToString(), Printable.Quote(token.KeyId), token.Algorithm, Checks(options),
+                Printable.List(token.Scopes));
+        }
     }
 
-    public void TokenRefused(string source, string error, string reason)
+    public void TokenRefused(M3AuthException error, string source)
     {
         if (Debug)
-            WhyTokenRefused(source, error, Printable.WithoutToken(reason));
+            TokenRefused(source, error.Error.ToString(), Printable.WithoutToken(error.Message));
     }
 
-    public void Sending(string method, string origin, string? subject, DateTimeOffset expiresAt, string budget)
+    public void Sending(HttpRequestMessage request, M3AccessToken token, string budget)
     {
         if (Debug)
-            Sending(method, origin, Printable.Quote(subject), Describe(expiresAt), budget);
+            Sending(request.Method.ToString(), Origin.Describe(request.RequestUri), Printable.Quote(token.Subject), Describe(token.ExpiresAt), budget);
     }
 
-    public void RequestRefused(string error, string reason)
+    public void Refused(M3AuthException error)
     {
         if (Debug)
-            WhyRequestRefused(error, Printable.WithoutToken(reason));
+            Refused(error.Error.ToString(), Printable.WithoutToken(error.Message));
     }
 
     [LoggerMessage(1, LogLevel.Warning, "OAuth2 for M3 is off ({Prefix}ENABLED is not 'true'), but {Prefix}TOKEN is set: requests go without it")]
@@ -78,7 +76,7 @@ internal sealed partial class Log
     public partial void PlainHttp(string origin);
 
     [LoggerMessage(4, LogLevel.Warning, "The issuer's keys could not be refreshed: {Reason}. The known ones serve until {Until} at the latest")]
-    private partial void KeysNotRefreshed(string reason, string until);
+    public partial void KeysNotRefreshed(string reason, string until);
 
     [LoggerMessage(5, LogLevel.Information, "The issuer's keys could be refreshed again")]
     public partial void KeysBack();
@@ -95,23 +93,33 @@ internal sealed partial class Log
     [LoggerMessage(9, LogLevel.Information, "M3's rate limit is reached: waiting {Delay} for the next request")]
     private partial void WaitingForBudget(string delay);
 
-    [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
-    private partial void KeysFetched(string address, int usable, string keyIds, int ignored);
+    [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {PassedOver} passed over")]
+    private partial void KeysFetched(string address, int usable, string keyIds, int passedOver);
 
-    [LoggerMessage(21, LogLevel.Information, "Key ignored: {Reason}")]
-    private partial void KeyIgnored(string reason);
+    [LoggerMessage(21, LogLevel.Information, "Key passed over: {Reason}")]
+    private partial void KeyPassedOver(string reason);
 
     [LoggerMessage(22, LogLevel.Information, "Token from {Source} accepted: {Token}, kid {KeyId}, alg {Algorithm}; checked {Checks}; scopes {Scopes}")]
     private partial void TokenAccepted(string source, string token, string keyId, string? algorithm, string checks, string scopes);
 
-    [LoggerMessage(23, LogLevel.Information, "Token from {Source} refused: {Error}: {Reason}", EventName = "TokenRefused")]
-    private partial void WhyTokenRefused(string source, string error, string reason);
+    [LoggerMessage(23, LogLevel.Information, "Token from {Source} refused: {Error}: {Reason}")]
+    private partial void TokenRefused(string source, string error, string reason);
 
     [LoggerMessage(24, LogLevel.Information, "{Method} {Origin} with the token of {Subject}, which expires {ExpiresAt}; budget: {Budget}")]
     private partial void Sending(string method, string origin, string subject, string expiresAt, string budget);
 
-    [LoggerMessage(25, LogLevel.Information, "Request refused: {Error}: {Reason}", EventName = "Refused")]
-    private partial void WhyRequestRefused(string error, string reason);
+    [LoggerMessage(25, LogLevel.Information, "Request refused: {Error}: {Reason}")]
+    private partial void Refused(string error, string reason);
 
     private static string Describe(DateTimeOffset time) => time.ToString("u", CultureInfo.InvariantCulture);
+
+    private static string Checks(M3AuthOptions options) => string.Join(", ", new[]
+    {
+        options.ValidateSignature ? "signature" : null,
+        options.ValidateLifetime ? "exp" : null,
+        "nbf and iat",
+        options.ValidateIssuer ? "iss" : null,
+        options.ValidateAudience ? "aud" : null,
+        "scopes",
+    }.OfType<string>());
 }

@@ -109,12 +109,12 @@ internal sealed class Backchannel : IDisposable
             throw new BackchannelException($"{Describe(at)} is not https (http only on loopback)");
 
         HttpResponseMessage? response = null;
-        Task<HttpResponseMessage>? sending = null;
-        Task? reading = null;
+        Task? underWay = null;
         try
         {
             // A handler that ignores its cancellation must not hold up everybody.
-            sending = _sender.SendAsync(request, cancellationToken);
+            Task<HttpResponseMessage> sending = _sender.SendAsync(request, cancellationToken);
+            underWay = sending;
             response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
             ObserveClock(response);
 
@@ -127,18 +127,16 @@ internal sealed class Backchannel : IDisposable
             // Nothing here decompresses, so that a few bytes can never grow into many.
             if (response.Content.Headers.ContentEncoding.Count > 0)
                 throw new BackchannelException($"{Describe(at)} answered with a Content-Encoding that was not asked for");
-            reading = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
-            await reading.WaitAsync(cancellationToken).ConfigureAwait(false);
+            underWay = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
+            await underWay.WaitAsync(cancellationToken).ConfigureAwait(false);
             // A handler of the user's may have read it already, however long.
             Stream answer = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
             return answer.Length <= MaxBytes ? response : throw TooLong(at);
         }
         catch (Exception e)
         {
-            if (e is OperationCanceledException && response is null)
-                Detached.Abandon(sending);
-            else if (e is OperationCanceledException)
-                Detached.Abandon(reading);
+            if (e is OperationCanceledException)
+                Detached.Abandon(underWay);
             response?.Dispose();
             if (response is null || e is BackchannelException || e is not (HttpRequestException or IOException))
                 throw;

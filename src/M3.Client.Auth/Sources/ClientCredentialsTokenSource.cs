@@ -13,13 +13,12 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
-        IssuerMetadata metadata = context.Metadata ?? throw new InvalidOperationException("Client credentials can be read by a provider only: it knows the issuer's token endpoint.");
         string secret = await readSecret(context, cancellationToken).ConfigureAwait(false);
         using var timeout = new CancellationTokenSource(Backchannel.Timeout, context.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            TokenEndpoint endpoint = await metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
+            TokenEndpoint endpoint = await context.Metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
             using ClientCredentialsTokenRequest request = CreateRequest(endpoint, secret, context);
             TokenResponse response = await context.Backchannel.RequestClientCredentialsTokenAsync(request, either.Token).ConfigureAwait(false);
             return RequireJwt(ReadToken(response, Backchannel.Describe(endpoint.Address), secret));
@@ -31,7 +30,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
         catch (TokenRequestFailedException)
         {
             // It may have moved.
-            metadata.Forget();
+            context.Metadata.Forget();
             throw;
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

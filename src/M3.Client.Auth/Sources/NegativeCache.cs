@@ -56,7 +56,8 @@ internal sealed class NegativeCache(Clock clock)
             _entries.Remove(source);
     }
 
-    public static bool IsOnDemand(ITokenSource source) => source.PollInterval is null;
+    // A chain is as it is read; each of its sources is remembered by itself.
+    public static bool IsOnDemand(ITokenSource source) => source.PollInterval is null && source is not FirstOfTokenSource;
 
     private sealed class Entry
     {

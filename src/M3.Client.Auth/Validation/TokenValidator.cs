@@ -1,4 +1,5 @@
-using Duende.IdentityModel;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
 
 namespace M3.Client.Auth;
 
@@ -12,7 +13,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(60);
 
     /// <exception cref="M3AuthException">A rule is broken; the type says which.</exception>
-    public async ValueTask<ValidatedToken> ValidateAsync(ParsedJwt token, CancellationToken cancellationToken)
+    public async ValueTask<ValidatedToken> ValidateAsync(BearerToken token, CancellationToken cancellationToken)
     {
         CheckHeader(token);
         KeySet? keys = null;
@@ -31,7 +32,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             }
         }
 
-        var claims = new JwtClaims(token.Payload);
+        var claims = new TokenClaims(token.Payload);
         CheckLifetime(claims);
         CheckIssuer(claims);
         CheckAudience(claims);
@@ -42,10 +43,10 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             claims.Audiences, claims.Scopes, claims.IssuedAt.Value, token.KeyId, token.Algorithm));
     }
 
-    private static void CheckHeader(ParsedJwt token)
+    private static void CheckHeader(BearerToken token)
     {
         // An allow list, never what the token asks for (RFC 8725, section 3.1).
-        if (token.Algorithm is not (OidcConstants.Algorithms.Asymmetric.RS256 or OidcConstants.Algorithms.Asymmetric.ES256))
+        if (token.Algorithm is not (SecurityAlgorithms.RsaSha256 or SecurityAlgorithms.EcdsaSha256))
             throw new InvalidTokenSignatureException($"the algorithm must be RS256 or ES256, but is {Printable.Quote(token.Algorithm)}");
         if (token.HasCriticalExtensions)
             throw new InvalidTokenSignatureException("its header names critical extensions (crit), and none is understood");
@@ -55,7 +56,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             throw new InvalidTokenSignatureException("its header names no key (kid)");
     }
 
-    private void CheckLifetime(JwtClaims claims)
+    private void CheckLifetime(TokenClaims claims)
     {
         DateTimeOffset now = options.TimeProvider.GetUtcNow();
         if (options.ValidateLifetime)
@@ -63,7 +64,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             if (claims.Expires.Value is not { } expires)
             {
                 throw new TokenExpiredException(claims.Expires.IsPresent
-                    ? $"its exp is not a date in seconds{Hints.ForDate(claims.Payload, JwtClaimTypes.Expiration)}"
+                    ? $"its exp is not a date in seconds{Hints.ForDate(claims.Payload, JwtRegisteredClaimNames.Exp)}"
                     : "it has no exp");
             }
 
@@ -71,11 +72,11 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
                 throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago{Hints.ForClock(backchannel.IssuerAhead)}");
         }
 
-        CheckNotInFuture(claims, claims.NotBefore, JwtClaimTypes.NotBefore, now);
-        CheckNotInFuture(claims, claims.IssuedAt, JwtClaimTypes.IssuedAt, now);
+        CheckNotInFuture(claims, claims.NotBefore, JwtRegisteredClaimNames.Nbf, now);
+        CheckNotInFuture(claims, claims.IssuedAt, JwtRegisteredClaimNames.Iat, now);
     }
 
-    private void CheckNotInFuture(JwtClaims claims, NumericDate claim, string name, DateTimeOffset now)
+    private void CheckNotInFuture(TokenClaims claims, NumericDate claim, string name, DateTimeOffset now)
     {
         if (!claim.IsPresent)
             return;
@@ -88,7 +89,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         }
     }
 
-    private void CheckIssuer(JwtClaims claims)
+    private void CheckIssuer(TokenClaims claims)
     {
         if (!options.ValidateIssuer || string.Equals(claims.Issuer, options.IssuerUrl, StringComparison.Ordinal))
             return;
@@ -99,7 +100,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             + Hints.ForIssuer(claims.Issuer, options.IssuerUrl));
     }
 
-    private void CheckAudience(JwtClaims claims)
+    private void CheckAudience(TokenClaims claims)
     {
         if (!options.ValidateAudience || (claims.Audiences is not null && claims.Audiences.Contains(options.Audience, StringComparer.Ordinal)))
             return;
@@ -111,7 +112,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
     }
 
     // Where M3 checks it: PyJWT does behind the audience, and M3 looks at the scopes of what PyJWT has let pass.
-    private static void CheckNames(JwtClaims claims)
+    private static void CheckNames(TokenClaims claims)
     {
         if (claims.NoString is { } name)
         {
@@ -122,7 +123,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         }
     }
 
-    private void CheckScopes(JwtClaims claims)
+    private void CheckScopes(TokenClaims claims)
     {
         if (!options.RequiredScopes.IsSubsetOf(claims.Scopes))
             throw new MissingScopesException(options.RequiredScopes, claims.Scopes, Hints.ForScopes(claims.Payload, options.RequiredScopes.Except(claims.Scopes)));

@@ -110,7 +110,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
     {
         try
         {
-            _ = ParsedJwt.Parse(token);
+            _ = BearerToken.Parse(token);
             return token;
         }
         catch (InvalidTokenFormatException e)

@@ -13,8 +13,8 @@ public class Validation
     private readonly Fixture _fixture = new();
     private string _rsaToken = null!;
     private string _ecToken = null!;
-    private BearerToken _rsa = null!;
-    private BearerToken _ec = null!;
+    private ParsedJwt _rsa = null!;
+    private ParsedJwt _ec = null!;
     private TokenValidator _validator = null!;
     private RSA _rsaKey = null!;
     private ECDsa _ecKey = null!;
@@ -24,8 +24,8 @@ public class Validation
     {
         _rsaToken = _fixture.Token(SecurityAlgorithms.RsaSha256);
         _ecToken = _fixture.Token(SecurityAlgorithms.EcdsaSha256);
-        _rsa = BearerToken.Parse(_rsaToken);
-        _ec = BearerToken.Parse(_ecToken);
+        _rsa = ParsedJwt.Parse(_rsaToken);
+        _ec = ParsedJwt.Parse(_ecToken);
         _rsaKey = RSA.Create(_fixture.Rsa.ExportParameters(false));
         _ecKey = ECDsa.Create(_fixture.Ecdsa.ExportParameters(false));
 
@@ -42,7 +42,7 @@ public class Validation
 
     [Benchmark(Description = "M3.Client.Auth")]
     [BenchmarkCategory("RS256")]
-    public async Task<object> Rsa() => await _validator.ValidateAsync(BearerToken.Parse(_rsaToken), default);
+    public async Task<object> Rsa() => await _validator.ValidateAsync(ParsedJwt.Parse(_rsaToken), default);
 
     [Benchmark(Baseline = true, Description = "ECDsa.VerifyData")]
     [BenchmarkCategory("ES256")]
@@ -50,13 +50,13 @@ public class Validation
 
     [Benchmark(Description = "M3.Client.Auth")]
     [BenchmarkCategory("ES256")]
-    public async Task<object> Ec() => await _validator.ValidateAsync(BearerToken.Parse(_ecToken), default);
+    public async Task<object> Ec() => await _validator.ValidateAsync(ParsedJwt.Parse(_ecToken), default);
 }
 
 /// <summary>Finding the key of a token among few and many: the cost must not grow.</summary>
 public class KeyLookup
 {
-    private BearerToken _token = null!;
+    private ParsedJwt _token = null!;
     private KeySet _keys = null!;
 
     [Params(1, 10, 250)]
@@ -69,7 +69,7 @@ public class KeyLookup
         var fixture = new Fixture(otherKeys: Keys);
         _keys = JwksReader.Read(fixture.Jwks);
         string header = Base64UrlEncoder.Encode("""{"alg":"RS256","kid":"other-0"}""");
-        _token = BearerToken.Parse($"{header}.{Base64UrlEncoder.Encode("{}")}.AAAA");
+        _token = ParsedJwt.Parse($"{header}.{Base64UrlEncoder.Encode("{}")}.AAAA");
     }
 
     [Benchmark]

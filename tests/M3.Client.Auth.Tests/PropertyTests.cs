@@ -130,7 +130,7 @@ public sealed class PropertyTests
     {
         try
         {
-            ValueTask<ValidatedToken> validation = room.Validator.ValidateAsync(BearerToken.Parse(token), default);
+            ValueTask<ValidatedToken> validation = room.Validator.ValidateAsync(ParsedJwt.Parse(token), default);
             return validation.IsCompleted ? Valid(validation) : throw new InvalidOperationException("it should not have to wait");
         }
         catch (M3AuthException e)

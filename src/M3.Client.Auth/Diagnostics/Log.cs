@@ -15,8 +15,8 @@ internal sealed partial class Log
 
     public Log(M3AuthOptions options, ILoggerFactory? loggerFactory)
     {
-        _logger = loggerFactory is not null ? new UnfailingLogger(loggerFactory.CreateLogger("M3.Client.Auth"))
-            : options.Debug ? new UnfailingLogger(new StandardErrorLogger(options.TimeProvider))
+        _logger = loggerFactory is not null ? new NonThrowingLogger(loggerFactory.CreateLogger("M3.Client.Auth"))
+            : options.Debug ? new NonThrowingLogger(new StandardErrorLogger(options.TimeProvider))
             : NullLogger.Instance;
         Debug = options.Debug && _logger.IsEnabled(LogLevel.Information);
     }
@@ -43,7 +43,7 @@ internal sealed partial class Log
     {
         if (Debug)
         {
-            TokenAccepted(TokenSourceReading.NameOf(source), token.ToString(), Printable.Quote(token.KeyId), token.Algorithm, Checks(options),
+            TokenAccepted(TokenSourceExtensions.NameOf(source), token.ToString(), Printable.Quote(token.KeyId), token.Algorithm, Checks(options),
                 Printable.List(token.Scopes));
         }
     }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.IdentityModel.Tokens;
+using Duende.IdentityModel;
+using Duende.IdentityModel.Jwk;
 
 namespace M3.Client.Auth;
 
@@ -130,7 +131,7 @@ internal static class JwksReader
     {
         if (string.IsNullOrEmpty(kid))
             return "it has no kid";
-        if (Find(jwk, JsonWebKeyParameterNames.Use) is { } use && StrictJson.ReadString(use) != JsonWebKeyUseNames.Sig)
+        if (Find(jwk, JsonWebKeyParameterNames.Use) is { } use && StrictJson.ReadString(use) != "sig")
             return "its use is not 'sig'";
         if (Find(jwk, JsonWebKeyParameterNames.KeyOps) is { } operations
             && !(operations.ValueKind == JsonValueKind.Array && operations.EnumerateArray().Any(item => StrictJson.ReadString(item) == "verify")))
@@ -143,7 +144,7 @@ internal static class JwksReader
 
     private static (VerificationKey? Key, string? Why) ReadRsa(JsonElement jwk, string kid)
     {
-        if (WhyOtherAlgorithm(jwk, SecurityAlgorithms.RsaSha256) is { } other)
+        if (WhyOtherAlgorithm(jwk, OidcConstants.Algorithms.Asymmetric.RS256) is { } other)
             return (null, other);
         if (ReadNumber(jwk, JsonWebKeyParameterNames.N) is not { } modulus || ReadNumber(jwk, JsonWebKeyParameterNames.E) is not { } exponent)
             return (null, "its n or e is missing or not base64url");
@@ -160,9 +161,9 @@ internal static class JwksReader
     private static (VerificationKey? Key, string? Why) ReadEllipticCurve(JsonElement jwk, string kid)
     {
         string? curve = StrictJson.ReadString(jwk, JsonWebKeyParameterNames.Crv);
-        if (curve != JsonWebKeyECTypes.P256)
+        if (curve != "P-256")
             return (null, $"its curve is {Printable.Quote(curve)}, not P-256");
-        if (WhyOtherAlgorithm(jwk, SecurityAlgorithms.EcdsaSha256) is { } other)
+        if (WhyOtherAlgorithm(jwk, OidcConstants.Algorithms.Asymmetric.ES256) is { } other)
             return (null, other);
         if (ReadBytes(jwk, JsonWebKeyParameterNames.X) is not { Length: P256Bytes } x || ReadBytes(jwk, JsonWebKeyParameterNames.Y) is not { Length: P256Bytes } y)
             return (null, $"its x or y is missing or not {P256Bytes} bytes of base64url");

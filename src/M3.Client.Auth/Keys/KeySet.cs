@@ -36,7 +36,7 @@ internal sealed class KeySet
     /// <summary>Whether both came from the same document, so that a verdict on one holds for the other.</summary>
     public bool IsSameAs(KeySet other) => _fingerprint.AsSpan().SequenceEqual(other._fingerprint);
 
-    public bool Verify(BearerToken token)
+    public bool Verify(ParsedJwt token)
     {
         // Nearly always one; a kid that stands on two keys, as in some rotations, tries both.
         foreach (VerificationKey key in KeysOf(token))
@@ -49,7 +49,7 @@ internal sealed class KeySet
     }
 
     /// <summary>Why a token does not verify, in words.</summary>
-    public string DescribeMisfit(BearerToken token)
+    public string DescribeMisfit(ParsedJwt token)
     {
         VerificationKey[] candidates = KeysOf(token);
         return candidates.Length == 0 ? $"the issuer has no usable key {Printable.Quote(token.KeyId)}"
@@ -57,6 +57,6 @@ internal sealed class KeySet
             : $"the key {Printable.Quote(token.KeyId)} is not one for {Printable.Quote(token.Algorithm)}";
     }
 
-    private VerificationKey[] KeysOf(BearerToken token) =>
+    private VerificationKey[] KeysOf(ParsedJwt token) =>
         token.KeyId is { } id && _byId.TryGetValue(id, out VerificationKey[]? keys) ? keys : [];
 }

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
-using Microsoft.IdentityModel.Tokens;
+using Duende.IdentityModel;
 
 namespace M3.Client.Auth;
 
@@ -17,14 +17,14 @@ internal sealed class VerificationKey
 
     public VerificationKey(string keyId, RSAParameters parameters)
     {
-        (KeyId, Algorithm) = (keyId, SecurityAlgorithms.RsaSha256);
+        (KeyId, Algorithm) = (keyId, OidcConstants.Algorithms.Asymmetric.RS256);
         var rsa = new Lazy<RSA>(() => RSA.Create(parameters));
         _verify = (signingInput, signature) => rsa.Value.VerifyData(signingInput, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
     }
 
     public VerificationKey(string keyId, ECDsa ecdsa)
     {
-        (KeyId, Algorithm) = (keyId, SecurityAlgorithms.EcdsaSha256);
+        (KeyId, Algorithm) = (keyId, OidcConstants.Algorithms.Asymmetric.ES256);
         // Exactly R and S (RFC 7518, section 3.4): no DER, nothing appended.
         _verify = (signingInput, signature) => signature.Length == EcdsaP256SignatureLength
             && ecdsa.VerifyData(signingInput, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);

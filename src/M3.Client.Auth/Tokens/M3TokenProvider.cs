@@ -24,7 +24,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     private readonly TokenValidator _validator;
     private readonly Log _log;
     private readonly Clock _clock;
-    private readonly FailedSources _failed;
+    private readonly NegativeCache _failed;
     private readonly CancellationTokenSource _disposed = new();
 
     private readonly Lock _gate = new();
@@ -50,7 +50,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _options = SettingsValidator.CopyForProvider(options);
         _log = new Log(_options, loggerFactory);
         _clock = new Clock(_options.TimeProvider);
-        _failed = new FailedSources(_clock);
+        _failed = new NegativeCache(_clock);
         _source = _options.TokenSource ?? TokenSources.Default(_options);
         _pollInterval = _source.PollInterval;
         _backchannel = new Backchannel(_options.BackchannelHttpHandler, _options.TimeProvider);
@@ -323,14 +323,14 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         try
         {
             if (string.IsNullOrWhiteSpace(raw))
-                throw new MissingTokenException($"looked in {TokenSourceReading.NameOf(answering)}{TokenSources.DescribeMissingHalf(_options)}");
+                throw new MissingTokenException($"looked in {TokenSourceExtensions.NameOf(answering)}{TokenSources.DescribeMissingHalf(_options)}");
             ValidatedToken validated = await ValidateAsync(raw, cancellationToken).ConfigureAwait(false);
             _log.TokenAccepted(validated.Token, answering, _options);
             return Cache(new CachedToken(raw, validated, _options.ValidateLifetime, RenewalOf(validated.Token, answering), answering));
         }
         catch (M3AuthException e)
         {
-            _log.TokenRefused(e, TokenSourceReading.NameOf(answering));
+            _log.TokenRefused(e, TokenSourceExtensions.NameOf(answering));
             throw;
         }
     }
@@ -342,7 +342,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
         try
         {
-            return await _validator.ValidateAsync(BearerToken.Parse(raw), cancellationToken).ConfigureAwait(false);
+            return await _validator.ValidateAsync(ParsedJwt.Parse(raw), cancellationToken).ConfigureAwait(false);
         }
         catch (M3AuthException e) when (e is InvalidTokenFormatException or InvalidIssuerException or InvalidAudienceException or MissingScopesException)
         {

@@ -1,5 +1,4 @@
-using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Tokens;
+using Duende.IdentityModel;
 
 namespace M3.Client.Auth;
 
@@ -13,7 +12,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(60);
 
     /// <exception cref="M3AuthException">A rule is broken; the type says which.</exception>
-    public async ValueTask<ValidatedToken> ValidateAsync(BearerToken token, CancellationToken cancellationToken)
+    public async ValueTask<ValidatedToken> ValidateAsync(ParsedJwt token, CancellationToken cancellationToken)
     {
         CheckHeader(token);
         KeySet? keys = null;
@@ -32,7 +31,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             }
         }
 
-        var claims = new TokenClaims(token.Payload);
+        var claims = new JwtClaims(token.Payload);
         CheckLifetime(claims);
         CheckIssuer(claims);
         CheckAudience(claims);
@@ -43,10 +42,10 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             claims.Audiences, claims.Scopes, claims.IssuedAt.Value, token.KeyId, token.Algorithm));
     }
 
-    private static void CheckHeader(BearerToken token)
+    private static void CheckHeader(ParsedJwt token)
     {
         // An allow list, never what the token asks for (RFC 8725, section 3.1).
-        if (token.Algorithm is not (SecurityAlgorithms.RsaSha256 or SecurityAlgorithms.EcdsaSha256))
+        if (token.Algorithm is not (OidcConstants.Algorithms.Asymmetric.RS256 or OidcConstants.Algorithms.Asymmetric.ES256))
             throw new InvalidTokenSignatureException($"the algorithm must be RS256 or ES256, but is {Printable.Quote(token.Algorithm)}");
         if (token.HasCriticalExtensions)
             throw new InvalidTokenSignatureException("its header names critical extensions (crit), and none is understood");
@@ -56,7 +55,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             throw new InvalidTokenSignatureException("its header names no key (kid)");
     }
 
-    private void CheckLifetime(TokenClaims claims)
+    private void CheckLifetime(JwtClaims claims)
     {
         DateTimeOffset now = options.TimeProvider.GetUtcNow();
         if (options.ValidateLifetime)
@@ -64,7 +63,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             if (claims.Expires.Value is not { } expires)
             {
                 throw new TokenExpiredException(claims.Expires.IsPresent
-                    ? $"its exp is not a date in seconds{Hints.ForDate(claims.Payload, JwtRegisteredClaimNames.Exp)}"
+                    ? $"its exp is not a date in seconds{Hints.ForDate(claims.Payload, JwtClaimTypes.Expiration)}"
                     : "it has no exp");
             }
 
@@ -72,11 +71,11 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
                 throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago{Hints.ForClock(backchannel.IssuerAhead)}");
         }
 
-        CheckNotInFuture(claims, claims.NotBefore, JwtRegisteredClaimNames.Nbf, now);
-        CheckNotInFuture(claims, claims.IssuedAt, JwtRegisteredClaimNames.Iat, now);
+        CheckNotInFuture(claims, claims.NotBefore, JwtClaimTypes.NotBefore, now);
+        CheckNotInFuture(claims, claims.IssuedAt, JwtClaimTypes.IssuedAt, now);
     }
 
-    private void CheckNotInFuture(TokenClaims claims, NumericDate claim, string name, DateTimeOffset now)
+    private void CheckNotInFuture(JwtClaims claims, NumericDate claim, string name, DateTimeOffset now)
     {
         if (!claim.IsPresent)
             return;
@@ -89,7 +88,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         }
     }
 
-    private void CheckIssuer(TokenClaims claims)
+    private void CheckIssuer(JwtClaims claims)
     {
         if (!options.ValidateIssuer || string.Equals(claims.Issuer, options.IssuerUrl, StringComparison.Ordinal))
             return;
@@ -100,7 +99,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
             + Hints.ForIssuer(claims.Issuer, options.IssuerUrl));
     }
 
-    private void CheckAudience(TokenClaims claims)
+    private void CheckAudience(JwtClaims claims)
     {
         if (!options.ValidateAudience || (claims.Audiences is not null && claims.Audiences.Contains(options.Audience, StringComparer.Ordinal)))
             return;
@@ -112,7 +111,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
     }
 
     // Where M3 checks it: PyJWT does behind the audience, and M3 looks at the scopes of what PyJWT has let pass.
-    private static void CheckNames(TokenClaims claims)
+    private static void CheckNames(JwtClaims claims)
     {
         if (claims.NoString is { } name)
         {
@@ -123,7 +122,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         }
     }
 
-    private void CheckScopes(TokenClaims claims)
+    private void CheckScopes(JwtClaims claims)
     {
         if (!options.RequiredScopes.IsSubsetOf(claims.Scopes))
             throw new MissingScopesException(options.RequiredScopes, claims.Scopes, Hints.ForScopes(claims.Payload, options.RequiredScopes.Except(claims.Scopes)));

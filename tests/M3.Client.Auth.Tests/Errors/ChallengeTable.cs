@@ -153,7 +153,7 @@ public static class ChallengeTable
         new("unquoted", ["Bearer error=invalid_token, scope=read:mimic-data"], M3AuthError.Rejected, InvalidToken, "read:mimic-data"),
         new("empty list elements", [""", ,Bearer error="invalid_token",, scope="a",, """], M3AuthError.Rejected, InvalidToken, "a"),
         new("a parameter named bearer", ["""Custom bearer="x", error="insufficient_scope" """], M3AuthError.Rejected, IsBearer: false),
-        new("a scheme that begins so", ["BearerToken error=\"insufficient_scope\""], M3AuthError.Rejected, IsBearer: false),
+        new("a scheme that begins so", ["ParsedJwt error=\"insufficient_scope\""], M3AuthError.Rejected, IsBearer: false),
         new("the first of a repeated parameter counts", ["""Bearer error="invalid_token", error="insufficient_scope" """], M3AuthError.Rejected, InvalidToken),
 
         // Garbage

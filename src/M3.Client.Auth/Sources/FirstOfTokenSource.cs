@@ -3,7 +3,7 @@ namespace M3.Client.Auth;
 /// <summary>The first source that has a token. A source that fails ends the search: the next one's token might be somebody else's.</summary>
 internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : INamedTokenSource
 {
-    public string Name => string.Join(", ", sources.Select(TokenSourceReading.NameOf));
+    public string Name => string.Join(", ", sources.Select(TokenSourceExtensions.NameOf));
 
     // As often as its most eager source: one that is not to be looked at that often is passed over then, see below.
     public TimeSpan? PollInterval { get; } = LeastOf(sources);

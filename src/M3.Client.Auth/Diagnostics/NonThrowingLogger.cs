@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace M3.Client.Auth;
 
 /// <summary>The application's logger or standard error, whose failures stay their own: what cannot be written down is no reason for a call to fail, or to wait for ever.</summary>
-internal sealed class UnfailingLogger(ILogger inner) : ILogger
+internal sealed class NonThrowingLogger(ILogger inner) : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => inner.BeginScope(state);

@@ -1,7 +1,7 @@
 namespace M3.Client.Auth;
 
 /// <summary>How this library reads any source.</summary>
-internal static class TokenSourceReading
+internal static class TokenSourceExtensions
 {
     /// <summary>
     /// A polled source answers from memory or a small file, and is read here and now, so that its news counts for this very call.
@@ -10,7 +10,7 @@ internal static class TokenSourceReading
     /// <exception cref="M3AuthException">The source failed; whatever it threw, no token and no secret at hand is in it.</exception>
     public static async ValueTask<string?> ReadWithoutCallerAsync(this ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
     {
-        bool isOnDemand = FailedSources.IsOnDemand(source);
+        bool isOnDemand = NegativeCache.IsOnDemand(source);
         if (isOnDemand && context.Failed.HadNone(source))
             return null;
 

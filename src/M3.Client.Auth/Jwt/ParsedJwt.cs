@@ -1,7 +1,8 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using Microsoft.IdentityModel.JsonWebTokens;
+using Duende.IdentityModel;
+using Duende.IdentityModel.Jwk;
 
 namespace M3.Client.Auth;
 
@@ -9,21 +10,21 @@ namespace M3.Client.Auth;
 /// A raw token made into what can be a JWT (RFC 7519, section 7.2), strictly: what two parsers could read in two ways is refused.
 /// Nothing in it is to be believed before the signature is checked.
 /// </summary>
-internal sealed class BearerToken
+internal sealed class ParsedJwt
 {
     private const int MaxLength = 64 * 1024;
     private const string Scheme = "Bearer";
 
     private static readonly SearchValues<char> QuotationMarks = SearchValues.Create("\"'\u201c\u201d\u2018\u2019");
 
-    private BearerToken(string value, byte[] signingInput, byte[] signature, JsonElement header, JsonElement payload)
+    private ParsedJwt(string value, byte[] signingInput, byte[] signature, JsonElement header, JsonElement payload)
     {
         Value = value;
         SigningInput = signingInput;
         Signature = signature;
         Payload = payload;
-        Algorithm = StrictJson.ReadString(header, JwtHeaderParameterNames.Alg);
-        KeyId = StrictJson.ReadString(header, JwtHeaderParameterNames.Kid);
+        Algorithm = StrictJson.ReadString(header, JwtClaimTypes.Algorithm);
+        KeyId = StrictJson.ReadString(header, JsonWebKeyParameterNames.Kid);
         HasCriticalExtensions = header.TryGetProperty("crit", out _);
         HasUnencodedPayload = header.TryGetProperty("b64", out JsonElement b64) && b64.ValueKind != JsonValueKind.True;
     }
@@ -53,7 +54,7 @@ internal sealed class BearerToken
     /// <summary>Trims, strips one <c>Bearer</c> with its white space, and refuses what cannot be a JWT.</summary>
     /// <exception cref="MissingTokenException">There is nothing but white space.</exception>
     /// <exception cref="InvalidTokenFormatException">It cannot be a JWT.</exception>
-    public static BearerToken Parse(string? raw)
+    public static ParsedJwt Parse(string? raw)
     {
         ReadOnlySpan<char> text = WithoutScheme(raw.AsSpan().Trim());
         if (text.IsEmpty)
@@ -71,7 +72,7 @@ internal sealed class BearerToken
         byte[] signature = Decode(text[(second + 1)..], "signature");
         byte[] signingInput = Encoding.ASCII.GetBytes(text[..second].ToString());
 
-        return new BearerToken(text.Length == raw!.Length ? raw : text.ToString(), signingInput, signature,
+        return new ParsedJwt(text.Length == raw!.Length ? raw : text.ToString(), signingInput, signature,
             StrictJson.TryParseObject(header) ?? throw new InvalidTokenFormatException("its header is not a JSON object"),
             StrictJson.TryParseObject(payload) ?? throw new InvalidTokenFormatException("its payload is not a JSON object"));
     }

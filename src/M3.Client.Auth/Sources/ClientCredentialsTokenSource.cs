@@ -110,7 +110,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
     {
         try
         {
-            _ = BearerToken.Parse(token);
+            _ = ParsedJwt.Parse(token);
             return token;
         }
         catch (InvalidTokenFormatException e)

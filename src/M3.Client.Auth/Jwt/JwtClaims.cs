@@ -1,26 +1,26 @@
 using System.Text.Json;
-using Microsoft.IdentityModel.JsonWebTokens;
+using Duende.IdentityModel;
 
 namespace M3.Client.Auth;
 
 /// <summary>The claims that M3's rules speak of, read once.</summary>
-internal sealed class TokenClaims
+internal sealed class JwtClaims
 {
     private static readonly char[] ScopeSeparators = [' ', ',', '\t', '\r', '\n'];
 
-    public TokenClaims(JsonElement payload)
+    public JwtClaims(JsonElement payload)
     {
         Payload = payload;
-        Issuer = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Iss);
-        Subject = StrictJson.ReadString(payload, JwtRegisteredClaimNames.Sub);
-        NoString = IsNoString(payload, JwtRegisteredClaimNames.Sub) ? JwtRegisteredClaimNames.Sub
-            : IsNoString(payload, JwtRegisteredClaimNames.Jti) ? JwtRegisteredClaimNames.Jti
+        Issuer = StrictJson.ReadString(payload, JwtClaimTypes.Issuer);
+        Subject = StrictJson.ReadString(payload, JwtClaimTypes.Subject);
+        NoString = IsNoString(payload, JwtClaimTypes.Subject) ? JwtClaimTypes.Subject
+            : IsNoString(payload, JwtClaimTypes.JwtId) ? JwtClaimTypes.JwtId
             : null;
         Audiences = ReadAudiences(payload);
         Scopes = [.. ReadScopes(payload, "scope").Union(ReadScopes(payload, "scp"), StringComparer.Ordinal)];
-        Expires = NumericDate.Read(payload, JwtRegisteredClaimNames.Exp);
-        NotBefore = NumericDate.Read(payload, JwtRegisteredClaimNames.Nbf);
-        IssuedAt = NumericDate.Read(payload, JwtRegisteredClaimNames.Iat);
+        Expires = NumericDate.Read(payload, JwtClaimTypes.Expiration);
+        NotBefore = NumericDate.Read(payload, JwtClaimTypes.NotBefore);
+        IssuedAt = NumericDate.Read(payload, JwtClaimTypes.IssuedAt);
     }
 
     /// <summary>All of them, for hints.</summary>
@@ -49,7 +49,7 @@ internal sealed class TokenClaims
 
     private static string[]? ReadAudiences(JsonElement payload)
     {
-        if (!payload.TryGetProperty(JwtRegisteredClaimNames.Aud, out JsonElement claim))
+        if (!payload.TryGetProperty(JwtClaimTypes.Audience, out JsonElement claim))
             return null;
         if (claim.ValueKind != JsonValueKind.Array)
             return StrictJson.ReadString(claim) is { } only ? [only] : null;

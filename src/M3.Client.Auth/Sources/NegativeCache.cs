@@ -6,7 +6,7 @@ namespace M3.Client.Auth;
 /// What the on-demand sources of one provider failed with, or returned that was no valid token. It stands for a moment that grows,
 /// however many calls come: they would get the same answer, or break the token endpoint down.
 /// </summary>
-internal sealed class FailedSources(Clock clock)
+internal sealed class NegativeCache(Clock clock)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<ITokenSource, Entry> _entries = new(ReferenceEqualityComparer.Instance);

@@ -5,7 +5,7 @@ public sealed class TokenSourceContext
 {
     private readonly M3AuthOptions _options;
 
-    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, FailedSources failed, Log log, M3AccessToken? rejected, (string Raw, ITokenSource Source)? held)
+    internal TokenSourceContext(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, NegativeCache failed, Log log, M3AccessToken? rejected, (string Raw, ITokenSource Source)? held)
     {
         _options = options;
         Backchannel = backchannel.Invoker;
@@ -39,7 +39,7 @@ public sealed class TokenSourceContext
 
     internal IssuerMetadata Metadata { get; }
 
-    internal FailedSources Failed { get; }
+    internal NegativeCache Failed { get; }
 
     internal Log Log { get; }
 

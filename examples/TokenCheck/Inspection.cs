@@ -84,7 +84,7 @@ internal static class Inspection
         if (keys.State == JwksState.Empty)
             report.Fail(new JwksUnavailableException(keys.LastError));
         else
-            report.Succeed($"{keys.UsableKeys.Count} usable, {keys.PassedOverKeys.Count} passed over");
+            report.Succeed($"{keys.UsableKeys.Count} usable, {keys.IgnoredKeys.Count} passed over");
     }
 
     // Keys are fetched when a token asks for one: a made-up token asks for a key that nobody has.
@@ -137,7 +137,7 @@ internal static class Inspection
     private static void AddKeys(Report report, IssuerTraffic traffic, JwksStatus keys)
     {
         report.Add("discovery", "What the issuer was asked", ["request", "answer", "time"], traffic.Rows);
-        List<string?[]> rows = [.. keys.UsableKeys.Select(key => new[] { key, "usable" }), .. keys.PassedOverKeys.Select(key => new[] { key, "passed over" })];
+        List<string?[]> rows = [.. keys.UsableKeys.Select(key => new[] { key, "usable" }), .. keys.IgnoredKeys.Select(key => new[] { key, "passed over" })];
         if (keys.LastError is { } error)
             rows.Add([error, "last failure"]);
         if (rows.Count > 0)

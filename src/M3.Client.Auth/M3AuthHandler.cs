@@ -231,7 +231,10 @@ public sealed class M3AuthHandler : DelegatingHandler
         request.Headers.Authorization = token.Header;
         _registration.RememberSent(token);
         if (_registration.Log.Debug)
-            _registration.Log.Sending(request, token, _registration.Budget.Describe(token.Subject));
+        {
+            _registration.Log.Sending(request.Method.ToString(), Origin.Describe(request.RequestUri), token.Subject, token.ExpiresAt,
+                _registration.Budget.Describe(token.Subject));
+        }
     }
 
     // Once, and only where the same request would go to the same place with the same body.

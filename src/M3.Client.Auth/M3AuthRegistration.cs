@@ -22,13 +22,14 @@ internal sealed class M3AuthRegistration
         ArgumentNullException.ThrowIfNull(tokens);
         ArgumentNullException.ThrowIfNull(options);
         Options = SettingsValidator.CopyForSending(options);
-        Log = new Log(Options, loggerFactory);
+        Log = new Log(loggerFactory, Options.Debug, Options.TimeProvider);
         Clock = new Clock(Options.TimeProvider);
         Tokens = tokens;
         OwnTokens = tokens is M3TokenProvider own && own.TimeProvider == Options.TimeProvider ? own : null;
-        Origins = new OriginGuard(Options, Log);
+        // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
+        Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
         Budget = new RequestBudget(Options, Log);
-        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : M3TokenProvider.SourceTimeout;
+        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
     }
 
     public M3AuthOptions Options { get; }
@@ -73,7 +74,7 @@ internal sealed class M3AuthRegistration
     public void Refused(M3AuthException error)
     {
         error.Prefix ??= Options.Prefix;
-        Log.Refused(error);
+        Log.RequestRefused(error.Error.ToString(), error.Message);
     }
 
     public void LogForeignOnce(Uri? target)

@@ -31,8 +31,9 @@ public class Validation
 
         M3AuthOptions options = _fixture.Options(_rsaToken);
         var backchannel = new Backchannel(_fixture, options.TimeProvider);
-        var jwks = new JwksCache(options, backchannel, new IssuerMetadata(options, backchannel), new Log(options, null));
-        _validator = new TokenValidator(options, jwks, backchannel);
+        var jwks = new JwksCache(options.JwksCacheTtl, options.TimeProvider, backchannel,
+            new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, backchannel), new Log(null, debug: false, options.TimeProvider));
+        _validator = new TokenValidator(options.ToValidationRules(), options.TimeProvider, jwks, backchannel);
         await _validator.ValidateAsync(_rsa, default);
     }
 

@@ -36,7 +36,7 @@ internal static partial class M3Answer
         }
 
         return status == HttpStatusCode.Unauthorized
-            ? FromWords(challenge?.ErrorDescription, Describe(status, challenge), status, challenge)
+            ? ErrorText.Read(challenge?.ErrorDescription, Describe(status, challenge), status, challenge)
             : null;
     }
 
@@ -60,20 +60,6 @@ internal static partial class M3Answer
 
     [GeneratedRegex("^Required scopes?: (.+)$", RegexOptions.CultureInvariant)]
     private static partial Regex RequiredScopes();
-
-    /// <summary>The error that a server's words name; <see cref="RejectedException"/> when they name none.</summary>
-    public static M3AuthException FromWords(string? words, string detail, HttpStatusCode? status = null, BearerChallenge? challenge = null) =>
-        ErrorText.Recognise(words) switch
-        {
-            M3AuthError.InvalidTokenFormat => new InvalidTokenFormatException(detail) { StatusCode = status, Challenge = challenge },
-            M3AuthError.JwksUnavailable => new JwksUnavailableException(detail) { StatusCode = status, Challenge = challenge },
-            M3AuthError.TokenExpired => new TokenExpiredException(detail) { StatusCode = status, Challenge = challenge },
-            M3AuthError.TokenNotYetValid => new TokenNotYetValidException(detail) { StatusCode = status, Challenge = challenge },
-            M3AuthError.InvalidIssuer => new InvalidIssuerException(detail) { StatusCode = status, Challenge = challenge },
-            M3AuthError.InvalidAudience => new InvalidAudienceException(detail) { StatusCode = status, Challenge = challenge },
-            M3AuthError.InvalidTokenSignature => new InvalidTokenSignatureException(detail) { StatusCode = status, Challenge = challenge },
-            _ => new RejectedException(detail) { StatusCode = status, Challenge = challenge },
-        };
 
     private static string Describe(HttpStatusCode status, BearerChallenge? challenge)
     {

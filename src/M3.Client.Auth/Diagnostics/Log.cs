@@ -13,12 +13,15 @@ internal sealed partial class Log
 {
     private readonly ILogger _logger;
 
-    public Log(M3AuthOptions options, ILoggerFactory? loggerFactory)
+    /// <param name="loggerFactory">The application's; null: nowhere, or to standard error with <paramref name="debug"/>.</param>
+    /// <param name="debug">Whether the detailed lines are wanted.</param>
+    /// <param name="timeProvider">For the times on standard error.</param>
+    public Log(ILoggerFactory? loggerFactory, bool debug, TimeProvider timeProvider)
     {
         _logger = loggerFactory is not null ? new NonThrowingLogger(loggerFactory.CreateLogger("M3.Client.Auth"))
-            : options.Debug ? new NonThrowingLogger(new StandardErrorLogger(options.TimeProvider))
+            : debug ? new NonThrowingLogger(new StandardErrorLogger(timeProvider))
             : NullLogger.Instance;
-        Debug = options.Debug && _logger.IsEnabled(LogLevel.Information);
+        Debug = debug && _logger.IsEnabled(LogLevel.Information);
     }
 
     /// <summary>Whether the detailed lines are wanted.</summary>
@@ -26,44 +29,43 @@ internal sealed partial class Log
 
     public void NotRenewed(string reason, DateTimeOffset until) => NotRenewed(Printable.WithoutToken(reason), Describe(until));
 
+    public void KeysNotRefreshed(string reason, DateTimeOffset until) => KeysNotRefreshed(reason, Describe(until));
+
     public void TokenFileIsOpen(string path) => OpenTokenFile(Printable.Text(path));
 
     public void WaitingForBudget(TimeSpan delay) => WaitingForBudget(Duration.Describe(delay));
 
-    public void KeysFetched(Uri address, KeySet keys)
+    public void KeysFetched(string address, IReadOnlyCollection<string> keyIds, IReadOnlyCollection<string> ignored)
     {
         if (!Debug)
             return;
-        KeysFetched(Backchannel.Describe(address), keys.Count, Printable.List(keys.KeyIds), keys.PassedOver.Count);
-        foreach (string reason in keys.PassedOver)
-            KeyPassedOver(reason);
+        KeysFetched(address, keyIds.Count, Printable.List(keyIds), ignored.Count);
+        foreach (string reason in ignored)
+            KeyIgnored(reason);
     }
 
-    public void TokenAccepted(M3AccessToken token, ITokenSource source, M3AuthOptions options)
+    public void TokenAccepted(string source, string token, string? keyId, string? algorithm, IEnumerable<string> checks, IEnumerable<string> scopes)
     {
         if (Debug)
-        {
-            TokenAccepted(TokenSourceExtensions.NameOf(source), token.ToString(), Printable.Quote(token.KeyId), token.Algorithm, Checks(options),
-                Printable.List(token.Scopes));
-        }
+            TokenAccepted(source, token, Printable.Quote(keyId), algorithm, string.Join(", ", checks), Printable.List(scopes));
     }
 
-    public void TokenRefused(M3AuthException error, string source)
+    public void TokenRefused(string source, string error, string reason)
     {
         if (Debug)
-            TokenRefused(source, error.Error.ToString(), Printable.WithoutToken(error.Message));
+            WhyTokenRefused(source, error, Printable.WithoutToken(reason));
     }
 
-    public void Sending(HttpRequestMessage request, M3AccessToken token, string budget)
+    public void Sending(string method, string origin, string? subject, DateTimeOffset expiresAt, string budget)
     {
         if (Debug)
-            Sending(request.Method.ToString(), Origin.Describe(request.RequestUri), Printable.Quote(token.Subject), Describe(token.ExpiresAt), budget);
+            Sending(method, origin, Printable.Quote(subject), Describe(expiresAt), budget);
     }
 
-    public void Refused(M3AuthException error)
+    public void RequestRefused(string error, string reason)
     {
         if (Debug)
-            Refused(error.Error.ToString(), Printable.WithoutToken(error.Message));
+            WhyRequestRefused(error, Printable.WithoutToken(reason));
     }
 
     [LoggerMessage(1, LogLevel.Warning, "OAuth2 for M3 is off ({Prefix}ENABLED is not 'true'), but {Prefix}TOKEN is set: requests go without it")]
@@ -76,7 +78,7 @@ internal sealed partial class Log
     public partial void PlainHttp(string origin);
 
     [LoggerMessage(4, LogLevel.Warning, "The issuer's keys could not be refreshed: {Reason}. The known ones serve until {Until} at the latest")]
-    public partial void KeysNotRefreshed(string reason, string until);
+    private partial void KeysNotRefreshed(string reason, string until);
 
     [LoggerMessage(5, LogLevel.Information, "The issuer's keys could be refreshed again")]
     public partial void KeysBack();
@@ -93,33 +95,23 @@ internal sealed partial class Log
     [LoggerMessage(9, LogLevel.Information, "M3's rate limit is reached: waiting {Delay} for the next request")]
     private partial void WaitingForBudget(string delay);
 
-    [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {PassedOver} passed over")]
-    private partial void KeysFetched(string address, int usable, string keyIds, int passedOver);
+    [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
+    private partial void KeysFetched(string address, int usable, string keyIds, int ignored);
 
-    [LoggerMessage(21, LogLevel.Information, "Key passed over: {Reason}")]
-    private partial void KeyPassedOver(string reason);
+    [LoggerMessage(21, LogLevel.Information, "Key ignored: {Reason}")]
+    private partial void KeyIgnored(string reason);
 
     [LoggerMessage(22, LogLevel.Information, "Token from {Source} accepted: {Token}, kid {KeyId}, alg {Algorithm}; checked {Checks}; scopes {Scopes}")]
     private partial void TokenAccepted(string source, string token, string keyId, string? algorithm, string checks, string scopes);
 
-    [LoggerMessage(23, LogLevel.Information, "Token from {Source} refused: {Error}: {Reason}")]
-    private partial void TokenRefused(string source, string error, string reason);
+    [LoggerMessage(23, LogLevel.Information, "Token from {Source} refused: {Error}: {Reason}", EventName = "TokenRefused")]
+    private partial void WhyTokenRefused(string source, string error, string reason);
 
     [LoggerMessage(24, LogLevel.Information, "{Method} {Origin} with the token of {Subject}, which expires {ExpiresAt}; budget: {Budget}")]
     private partial void Sending(string method, string origin, string subject, string expiresAt, string budget);
 
-    [LoggerMessage(25, LogLevel.Information, "Request refused: {Error}: {Reason}")]
-    private partial void Refused(string error, string reason);
+    [LoggerMessage(25, LogLevel.Information, "Request refused: {Error}: {Reason}", EventName = "Refused")]
+    private partial void WhyRequestRefused(string error, string reason);
 
     private static string Describe(DateTimeOffset time) => time.ToString("u", CultureInfo.InvariantCulture);
-
-    private static string Checks(M3AuthOptions options) => string.Join(", ", new[]
-    {
-        options.ValidateSignature ? "signature" : null,
-        options.ValidateLifetime ? "exp" : null,
-        "nbf and iat",
-        options.ValidateIssuer ? "iss" : null,
-        options.ValidateAudience ? "aud" : null,
-        "scopes",
-    }.OfType<string>());
 }

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace M3.Client.Auth;
 
 /// <summary>Recognises which failure a server's sentence names: <c>error_description</c> has no fixed words (RFC 6750, section 3.1).</summary>
@@ -29,7 +31,21 @@ internal static class ErrorText
         (M3AuthError.InvalidAudience, ["audience", "aud claim", "key aud ", "issued for this resource"]),
     ];
 
-    public static M3AuthError? Recognise(string? text)
+    /// <summary>The error that a server's words name; <see cref="RejectedException"/> when they name none.</summary>
+    public static M3AuthException Read(string? words, string detail, HttpStatusCode? status = null, BearerChallenge? challenge = null) =>
+        Recognise(words) switch
+        {
+            M3AuthError.InvalidTokenFormat => new InvalidTokenFormatException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.JwksUnavailable => new JwksUnavailableException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.TokenExpired => new TokenExpiredException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.TokenNotYetValid => new TokenNotYetValidException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.InvalidIssuer => new InvalidIssuerException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.InvalidAudience => new InvalidAudienceException(detail) { StatusCode = status, Challenge = challenge },
+            M3AuthError.InvalidTokenSignature => new InvalidTokenSignatureException(detail) { StatusCode = status, Challenge = challenge },
+            _ => new RejectedException(detail) { StatusCode = status, Challenge = challenge },
+        };
+
+    private static M3AuthError? Recognise(string? text)
     {
         if (text is null)
             return null;

@@ -34,7 +34,7 @@ public abstract class M3AuthException : Exception
     /// <summary>What to do about it, naming the registration's own settings, and the section of TROUBLESHOOTING.md that says more.</summary>
     public string Remedy
     {
-        get => $"{field.Replace(PrefixOfSettings, Prefix ?? M3AuthOptions.DefaultPrefix, StringComparison.Ordinal)} See TROUBLESHOOTING.md#{SectionOf(Error)}.";
+        get => $"{field.Replace(PrefixOfSettings, Prefix ?? SettingNames.DefaultPrefix, StringComparison.Ordinal)} See TROUBLESHOOTING.md#{SectionOf(Error)}.";
         internal set;
     }
 

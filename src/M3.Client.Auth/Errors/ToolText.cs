@@ -48,7 +48,7 @@ internal static partial class ToolText
     // Behind M3's frame stand the words of the library that it checks with.
     private static M3AuthException InItsOwnWords(string reason) => reason.Length == 0
         ? new RejectedException("M3 answered so to a tool call")
-        : M3Answer.FromWords(reason, $"M3 answered: {Printable.Text(reason, 300)}");
+        : ErrorText.Read(reason, $"M3 answered: {Printable.Text(reason, 300)}");
 
     private static M3AuthException? Known(string reason, bool isError, bool isFailure, bool isFramed)
     {

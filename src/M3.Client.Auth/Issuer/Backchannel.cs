@@ -109,12 +109,12 @@ internal sealed class Backchannel : IDisposable
             throw new BackchannelException($"{Describe(at)} is not https (http only on loopback)");
 
         HttpResponseMessage? response = null;
-        Task? underWay = null;
+        Task<HttpResponseMessage>? sending = null;
+        Task? reading = null;
         try
         {
             // A handler that ignores its cancellation must not hold up everybody.
-            Task<HttpResponseMessage> sending = _sender.SendAsync(request, cancellationToken);
-            underWay = sending;
+            sending = _sender.SendAsync(request, cancellationToken);
             response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
             ObserveClock(response);
 
@@ -127,16 +127,18 @@ internal sealed class Backchannel : IDisposable
             // Nothing here decompresses, so that a few bytes can never grow into many.
             if (response.Content.Headers.ContentEncoding.Count > 0)
                 throw new BackchannelException($"{Describe(at)} answered with a Content-Encoding that was not asked for");
-            underWay = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
-            await underWay.WaitAsync(cancellationToken).ConfigureAwait(false);
+            reading = response.Content.LoadIntoBufferAsync(MaxBytes, cancellationToken);
+            await reading.WaitAsync(cancellationToken).ConfigureAwait(false);
             // A handler of the user's may have read it already, however long.
             Stream answer = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
             return answer.Length <= MaxBytes ? response : throw TooLong(at);
         }
         catch (Exception e)
         {
-            if (e is OperationCanceledException)
-                Detached.Abandon(underWay);
+            if (e is OperationCanceledException && response is null)
+                Detached.Abandon(sending);
+            else if (e is OperationCanceledException)
+                Detached.Abandon(reading);
             response?.Dispose();
             if (response is null || e is BackchannelException || e is not (HttpRequestException or IOException))
                 throw;

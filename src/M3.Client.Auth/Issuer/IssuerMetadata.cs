@@ -8,9 +8,9 @@ namespace M3.Client.Auth;
 /// then RFC 8414); else, for keys, <c>{issuer}/.well-known/jwks.json</c>. Kept for as long as keys are, for token requests; a fetch of
 /// keys reads them anew, which is once an hour: an issuer may move its keys at any time.
 /// </summary>
-internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchannel)
+internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeProvider, Backchannel backchannel)
 {
-    private readonly Clock _clock = new(options.TimeProvider);
+    private readonly Clock _clock = new(timeProvider);
 
     // By address. A fetch of keys and a token request may both be at it: each document is swapped whole.
     private readonly Document?[] _documents = new Document?[2];
@@ -19,9 +19,9 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
     /// <param name="isFirst">Whether no keys were fetched before, so that what a token request has just read is as good as new.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async ValueTask<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken) => options.JwksUrl
+    public async ValueTask<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken) => settings.JwksUrl
         ?? await FindAsync(ReadJwksUri, mayBeKept: isFirst, cancellationToken).ConfigureAwait(false)
-        ?? (_lastKnownJwks ??= new Uri(options.IssuerUrl!.TrimEnd('/') + "/.well-known/jwks.json"));
+        ?? (_lastKnownJwks ??= new Uri(settings.Url!.TrimEnd('/') + "/.well-known/jwks.json"));
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
     public async ValueTask<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken)
@@ -31,7 +31,7 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
 
         // That something is missing is not kept: it would be missed for as long as keys are kept.
         Forget();
-        throw new BackchannelException($"the issuer {Printable.Quote(options.IssuerUrl)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}") { IsRefusal = true };
+        throw new BackchannelException($"the issuer {Printable.Quote(settings.Url)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}") { IsRefusal = true };
     }
 
     /// <summary>Has the metadata read anew next time: what they name did not answer as it should.</summary>
@@ -77,7 +77,7 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
 
         if (metadata is { } found)
             CheckIssuer(found, address);
-        return new Document(metadata, Deadline.After(_clock.Now, options.JwksCacheTtl));
+        return new Document(metadata, Deadline.After(_clock.Now, settings.Lifetime));
     }
 
     private Uri? ReadJwksUri(JsonElement metadata) =>
@@ -87,15 +87,15 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
     private void CheckIssuer(JsonElement metadata, Uri address)
     {
         string? issuer = StrictJson.ReadString(metadata, OidcConstants.Discovery.Issuer);
-        if (string.Equals(issuer, options.IssuerUrl, StringComparison.Ordinal))
+        if (string.Equals(issuer, settings.Url, StringComparison.Ordinal))
             return;
 
         throw new BackchannelException($"the metadata at {Backchannel.Describe(address)} is of the issuer {Printable.Quote(issuer)}, "
-            + $"but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}{Hints.ForIssuer(issuer, options.IssuerUrl)}")
+            + $"but {settings.Prefix}ISSUER_URL is {Printable.Quote(settings.Url)}{IssuerHints.For(issuer, settings.Url)}")
         {
             IsRefusal = true,
-            Remedy = issuer?.TrimEnd('/') == options.IssuerUrl!.TrimEnd('/')
-                ? $"Set {options.Prefix}ISSUER_URL to {Printable.Quote(issuer)}, {(issuer!.EndsWith('/') ? "with" : "without")} the slash at the end: that is the issuer's own name, and what its tokens say."
+            Remedy = issuer?.TrimEnd('/') == settings.Url!.TrimEnd('/')
+                ? $"Set {settings.Prefix}ISSUER_URL to {Printable.Quote(issuer)}, {(issuer!.EndsWith('/') ? "with" : "without")} the slash at the end: that is the issuer's own name, and what its tokens say."
                 : null,
         };
     }
@@ -107,7 +107,7 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
         if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint) || !Backchannel.MayReach(endpoint))
             throw Refused("is not https (http only on loopback)");
         // Else whoever controls a remote issuer could have this process call, with its secret, what only this machine can reach.
-        if (!Backchannel.IsOnThisMachine(new Uri(options.IssuerUrl!)) && Backchannel.IsOnThisMachine(endpoint))
+        if (!Backchannel.IsOnThisMachine(new Uri(settings.Url!)) && Backchannel.IsOnThisMachine(endpoint))
             throw Refused("is on this machine, where only an issuer on loopback may send anybody");
         return endpoint;
 
@@ -130,7 +130,7 @@ internal sealed class IssuerMetadata(M3AuthOptions options, Backchannel backchan
     // RFC 8414 inserts its part between the host and the issuer's path.
     private Uri[] Addresses()
     {
-        string issuer = options.IssuerUrl!.TrimEnd('/');
+        string issuer = settings.Url!.TrimEnd('/');
         var root = new Uri(issuer);
         return
         [

@@ -87,7 +87,7 @@ internal sealed class ParsedJwt
 
     private static InvalidTokenFormatException NotThreeParts(ReadOnlySpan<char> text)
     {
-        string hint = Hints.ForOpaqueToken(text);
+        string hint = OpaqueTokenHint.For(text);
         if (WhyOddCharacters(text) is { } why)
             return new InvalidTokenFormatException(why + (text[0] == '{' ? hint : ""));
         int parts = text.Count('.') + 1;

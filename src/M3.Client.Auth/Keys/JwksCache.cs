@@ -16,7 +16,7 @@ internal sealed class JwksCache : IDisposable
 
     private static readonly TimeSpan StaleLimit = TimeSpan.FromHours(24);
 
-    private readonly M3AuthOptions _options;
+    private readonly TimeSpan _lifetime;
     private readonly Backchannel _backchannel;
     private readonly IssuerMetadata _metadata;
     private readonly Log _log;
@@ -27,20 +27,26 @@ internal sealed class JwksCache : IDisposable
     private readonly Lock _gate = new();
     private readonly Backoff _backoff = new();
     private readonly RefetchAllowance _allowance = new();
-    private Task? _fetch;
+    private readonly SingleFlight<Fetched?> _fetch;
     private Moment _lastFetch;
     private BackchannelException? _lastFailure;
     private Snapshot? _snapshot;
-    private long _nextLookUtcTicks = long.MaxValue;
-    private long _nextLookMonotonic = long.MaxValue;
+    private long _nextCheckUtcTicks = long.MaxValue;
+    private long _nextCheckMonotonic = long.MaxValue;
 
-    public JwksCache(M3AuthOptions options, Backchannel backchannel, IssuerMetadata metadata, Log log)
+    /// <param name="lifetime">How long fetched keys are fresh.</param>
+    /// <param name="timeProvider">The clock and the timers.</param>
+    /// <param name="backchannel">Fetches.</param>
+    /// <param name="metadata">Says where.</param>
+    /// <param name="log">Told when keys come, and when they no longer do.</param>
+    public JwksCache(TimeSpan lifetime, TimeProvider timeProvider, Backchannel backchannel, IssuerMetadata metadata, Log log)
     {
-        _options = options;
+        _lifetime = lifetime;
         _backchannel = backchannel;
         _metadata = metadata;
         _log = log;
-        _clock = new Clock(options.TimeProvider);
+        _clock = new Clock(timeProvider);
+        _fetch = new SingleFlight<Fetched?>(timeProvider, Backchannel.Timeout, _disposed.Token);
     }
 
     /// <summary>The keys in use, whatever their age; null before the first load, and always when no signature is checked.</summary>
@@ -50,10 +56,10 @@ internal sealed class JwksCache : IDisposable
     public Uri? Address => Volatile.Read(ref _snapshot)?.Address;
 
     /// <summary>From when on <see cref="GetAsync"/> has something to do, so that nobody needs to ask before.</summary>
-    public Deadline NextLook => new(Volatile.Read(ref _nextLookUtcTicks), Volatile.Read(ref _nextLookMonotonic));
+    public Deadline NextCheck => new(Volatile.Read(ref _nextCheckUtcTicks), Volatile.Read(ref _nextCheckMonotonic));
 
     /// <summary>Whether a verdict on the current keys holds without another look: they are fresh, or the issuer is known to be down.</summary>
-    public bool ServesWithoutWait(Moment now) => Volatile.Read(ref _snapshot) is { } known
+    public bool CanServe(Moment now) => Volatile.Read(ref _snapshot) is { } known
         && (!known.FreshUntil.IsPast(now) || (Volatile.Read(ref _lastFailure) is not null && !known.UsableUntil.IsPast(now)));
 
     /// <summary>The keys, fetched first where needed.</summary>
@@ -78,17 +84,17 @@ internal sealed class JwksCache : IDisposable
             TimeSpan cooldown = _allowance.Remaining(now);
             return new JwksStatus(state, _snapshot?.FetchedAt.Utc, _snapshot?.FreshUntil.Utc, _snapshot?.UsableUntil.Utc,
                 cooldown > TimeSpan.Zero ? now.Utc + cooldown : null,
-                _snapshot?.Keys.Describe() ?? [], _snapshot?.Keys.PassedOver ?? [], _lastFailure?.Message);
+                _snapshot?.Keys.Describe() ?? [], _snapshot?.Keys.Ignored ?? [], _lastFailure?.Message);
         }
     }
 
     /// <summary>Asks the issuer again because a token did not fit the keys; for one call at most once.</summary>
     /// <param name="seen">The keys that the token did not fit: if they are no longer in use, their successor is the answer.</param>
-    /// <param name="misfit">What did not fit, for the error.</param>
+    /// <param name="reason">What did not fit, for the error.</param>
     /// <param name="cancellationToken">Ends this caller's wait only.</param>
     /// <exception cref="InvalidTokenSignatureException">The issuer has no newer keys, or was asked a moment ago.</exception>
     /// <exception cref="JwksUnavailableException">The issuer could not be asked.</exception>
-    public async ValueTask<KeySet> RefetchAsync(KeySet seen, string misfit, CancellationToken cancellationToken)
+    public async ValueTask<KeySet> RefetchAsync(KeySet seen, string reason, CancellationToken cancellationToken)
     {
         Task fetch;
         lock (_gate)
@@ -97,12 +103,9 @@ internal sealed class JwksCache : IDisposable
                 return _snapshot.Keys;
 
             Moment now = _clock.Now;
-            if (_fetch is null && !_allowance.TryTake(now))
-                throw CoolingDown(misfit, now);
-            if (_fetch is null)
-                Start(now);
-
-            fetch = _fetch!;
+            if (_fetch.InFlight is null && !_allowance.TryTake(now))
+                throw CoolingDown(reason, now);
+            fetch = _fetch.InFlight ?? Start(now);
         }
 
         await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -111,10 +114,26 @@ internal sealed class JwksCache : IDisposable
             if (!ReferenceEquals(_snapshot.Keys, seen))
                 return _snapshot.Keys;
             if (_lastFailure is { } failure)
-                throw Unavailable($"{misfit}, and the issuer could not be asked again: {failure.Message}", failure);
+                throw Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message}", failure);
         }
 
-        throw new InvalidTokenSignatureException(misfit + " (its keys were looked at just now)");
+        throw new InvalidTokenSignatureException(reason + " (its keys were looked at just now)");
+    }
+
+    /// <summary>Fetches them now, whatever their age; a fetch in flight is waited for.</summary>
+    /// <exception cref="JwksUnavailableException">They could not be fetched.</exception>
+    public async ValueTask FetchNowAsync(CancellationToken cancellationToken)
+    {
+        Task fetch;
+        lock (_gate)
+            fetch = _fetch.InFlight ?? Start(_clock.Now);
+
+        await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
+        lock (_gate)
+        {
+            if (_lastFailure is { } failure)
+                throw Unavailable(failure.Message, failure);
+        }
     }
 
     public void Dispose()
@@ -133,19 +152,17 @@ internal sealed class JwksCache : IDisposable
             if (known is not null && !known.RefreshAt.IsPast(now))
                 return known.Keys;
 
-            if (_fetch is null && _lastFailure is { } failure && _backoff.Remaining(now) is { } wait && wait > TimeSpan.Zero)
+            if (_fetch.InFlight is null && _lastFailure is { } failure && _backoff.Remaining(now) is { } wait && wait > TimeSpan.Zero)
             {
                 return known is not null && !known.UsableUntil.IsPast(now)
                     ? known.Keys
                     : throw Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure);
             }
 
-            if (_fetch is null)
-                Start(now);
-            // Nobody waits while there are keys that serve: fresh ones, or old ones in an outage that is known already.
-            if (ServesWithoutWait(now))
+            fetch = _fetch.InFlight ?? Start(now);
+            // Nobody waits while there are usable keys: fresh ones, or stale ones in an outage that is known already (stale-if-error, RFC 5861).
+            if (CanServe(now))
                 return known!.Keys;
-            fetch = _fetch!;
         }
 
         await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -158,64 +175,56 @@ internal sealed class JwksCache : IDisposable
         }
     }
 
-    // Called under the gate.
-    private void Start(Moment now)
+    // Under the gate.
+    private Task<Fetched?> Start(Moment now)
     {
         _lastFetch = now;
-        PutOffLook(Deadline.After(now, Backchannel.Timeout));
-        _fetch = Detached.Run(FetchAsync);
+        DeferCheck(Deadline.After(now, Backchannel.Timeout));
+        Task<Fetched?> fetch = _fetch.Announce();
+        _ = Detached.Run(() => _fetch.RunAsync(FetchAsync, Conclude));
+        return fetch;
     }
 
-    private async Task FetchAsync()
+    private async Task<Fetched?> FetchAsync(CancellationToken cancellationToken)
     {
-        KeySet? keys = null;
-        Uri? address = null;
-        BackchannelException? failure = null;
-        try
+        Uri address = await _metadata.FindJwksAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken).ConfigureAwait(false);
+        return new Fetched(address, Read(address, await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false)));
+    }
+
+    // Whoever waited looks at what there is now: a failure is no reason not to use the keys of before.
+    private (Fetched? Fetched, Exception? Failure) Conclude(Fetched? fetched, Exception? error)
+    {
+        BackchannelException? failure = error switch
         {
-            using var timeout = new CancellationTokenSource(Backchannel.Timeout, _options.TimeProvider);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _disposed.Token);
-            address = await _metadata.FindJwksAsync(isFirst: _snapshot is null && _lastFailure is null, either.Token).ConfigureAwait(false);
-            keys = Read(address, await _backchannel.GetAsync(address, either.Token).ConfigureAwait(false));
-        }
-        catch (OperationCanceledException)
-        {
-            failure = new BackchannelException(_disposed.IsCancellationRequested
+            null => null,
+            BackchannelException known => known,
+            TimeoutException => new BackchannelException(_disposed.IsCancellationRequested
                 ? "it was disposed"
-                : $"the issuer's keys did not arrive within {Duration.Describe(Backchannel.Timeout)}");
-        }
-        catch (Exception e)
-        {
-            failure = e as BackchannelException ?? new BackchannelException($"the issuer's keys could not be fetched ({e.GetType().Name})", e);
-        }
-        finally
-        {
-            // Whatever else happens, those who wait get an answer.
-            Conclude(address, keys, failure);
-        }
-    }
-
-    private void Conclude(Uri? address, KeySet? keys, BackchannelException? failure)
-    {
+                : $"the issuer's keys did not arrive within {Duration.Describe(Backchannel.Timeout)}"),
+            _ => new BackchannelException($"the issuer's keys could not be fetched ({error.GetType().Name})", error),
+        };
         Snapshot? before;
         bool wasDown;
         lock (_gate)
         {
             (before, wasDown) = (_snapshot, _lastFailure is not null);
-            _fetch = null;
+            _fetch.Land();
             if (failure is null)
-                Publish(address!, keys!);
+                Publish(fetched!.Address, fetched.Keys);
             else
-                PutOff(failure);
+                Defer(failure);
         }
 
         // Keys there were before, and their story goes on: told once for each change.
-        if (before is null || wasDown == failure is not null || _disposed.IsCancellationRequested)
-            return;
-        if (failure is null)
-            _log.KeysBack();
-        else
-            _log.KeysNotRefreshed(failure.Message, before.UsableUntil.Utc.ToString("u"));
+        if (before is not null && wasDown != failure is not null && !_disposed.IsCancellationRequested)
+        {
+            if (failure is null)
+                _log.KeysBack();
+            else
+                _log.KeysNotRefreshed(failure.Message, before.UsableUntil.Utc);
+        }
+
+        return (fetched, null);
     }
 
     private KeySet Read(Uri address, byte[] document)
@@ -223,16 +232,16 @@ internal sealed class JwksCache : IDisposable
         KeySet keys = JwksReader.Read(document);
         if (keys.Count == 0)
         {
-            throw new BackchannelException(keys.PassedOver.Count == 0
+            throw new BackchannelException(keys.Ignored.Count == 0
                 ? $"the JWKS at {Backchannel.Describe(address)} is empty"
-                : $"the JWKS at {Backchannel.Describe(address)} has no usable key ({string.Join("; ", keys.PassedOver.Take(5))})");
+                : $"the JWKS at {Backchannel.Describe(address)} has no usable key ({string.Join("; ", keys.Ignored.Take(5))})");
         }
 
-        _log.KeysFetched(address, keys);
+        _log.KeysFetched(Backchannel.Describe(address), keys.KeyIds, keys.Ignored);
         return keys;
     }
 
-    // Called under the gate.
+    // Under the gate.
     private void Publish(Uri address, KeySet keys)
     {
         Moment now = _clock.Now;
@@ -242,40 +251,40 @@ internal sealed class JwksCache : IDisposable
             _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys,
             address,
             now,
-            Deadline.After(now, _options.JwksCacheTtl * refreshFrom),
-            Deadline.After(now, _options.JwksCacheTtl),
-            Deadline.After(now, _options.JwksCacheTtl + StaleLimit));
+            Deadline.After(now, _lifetime * refreshFrom),
+            Deadline.After(now, _lifetime),
+            Deadline.After(now, _lifetime + StaleLimit));
 
         _backoff.Reset();
         Volatile.Write(ref _lastFailure, null);
         Volatile.Write(ref _snapshot, snapshot);
-        PutOffLook(snapshot.RefreshAt);
+        DeferCheck(snapshot.RefreshAt);
     }
 
-    // Called under the gate.
-    private void PutOff(BackchannelException failure)
+    // Under the gate.
+    private void Defer(BackchannelException failure)
     {
         Moment now = _clock.Now;
         _backoff.Extend(now);
         Volatile.Write(ref _lastFailure, failure);
         // Keys that are fresh still, after a refetch in vain, are nobody's business before their time.
-        PutOffLook(_snapshot is not null && !_snapshot.RefreshAt.IsPast(now) ? _snapshot.RefreshAt : Deadline.Pause(now, _backoff.Remaining(now)));
+        DeferCheck(_snapshot is not null && !_snapshot.RefreshAt.IsPast(now) ? _snapshot.RefreshAt : Deadline.Pause(now, _backoff.Remaining(now)));
     }
 
-    private void PutOffLook(Deadline until)
+    private void DeferCheck(Deadline until)
     {
-        Volatile.Write(ref _nextLookUtcTicks, until.UtcTicks);
-        Volatile.Write(ref _nextLookMonotonic, until.Monotonic);
+        Volatile.Write(ref _nextCheckUtcTicks, until.UtcTicks);
+        Volatile.Write(ref _nextCheckMonotonic, until.Monotonic);
     }
 
-    // Called under the gate.
-    private M3AuthException CoolingDown(string misfit, Moment now)
+    // Under the gate.
+    private M3AuthException CoolingDown(string reason, Moment now)
     {
         string ago = $"its keys were looked at {Duration.Describe(new TimeSpan(now.Monotonic - _lastFetch.Monotonic))} ago, "
             + $"and are again in {Duration.Describe(_allowance.Remaining(now))}";
         return _lastFailure is { } failure
-            ? Unavailable($"{misfit}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
-            : new InvalidTokenSignatureException($"{misfit} ({ago})") { IsTransient = true };
+            ? Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
+            : new InvalidTokenSignatureException($"{reason} ({ago})") { IsTransient = true };
     }
 
     // What the issuer says of itself, unlike that it cannot be reached, does not pass by waiting.
@@ -286,6 +295,8 @@ internal sealed class JwksCache : IDisposable
             error.Remedy = remedy;
         return error;
     }
+
+    private sealed record Fetched(Uri Address, KeySet Keys);
 
     private sealed record Snapshot(KeySet Keys, Uri Address, Moment FetchedAt, Deadline RefreshAt, Deadline FreshUntil, Deadline UsableUntil);
 }

@@ -24,20 +24,20 @@ internal static class JwksReader
     {
         ReadOnlyMemory<byte> json = document.Span.StartsWith(ByteOrderMark) ? document[ByteOrderMark.Length..] : document;
         List<VerificationKey> usable = [];
-        List<string> passedOver = [];
+        List<string> ignored = [];
         try
         {
-            ReadDocument(json, usable, passedOver);
+            ReadDocument(json, usable, ignored);
         }
         catch (JsonException e)
         {
             throw new BackchannelException("the JWKS is not valid JSON", e);
         }
 
-        return new KeySet(usable, passedOver, document.Span);
+        return new KeySet(usable, ignored, document.Span);
     }
 
-    private static void ReadDocument(ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> passedOver)
+    private static void ReadDocument(ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> ignored)
     {
         // Depth costs the reader nothing, and a deep member of one key must not cost the others.
         var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = int.MaxValue });
@@ -52,7 +52,7 @@ internal static class JwksReader
             if (isKeys && (hasKeys || reader.TokenType != JsonTokenType.StartArray))
                 throw new BackchannelException("the JWKS must have one array 'keys'");
             if (isKeys)
-                ReadKeys(ref reader, json, usable, passedOver);
+                ReadKeys(ref reader, json, usable, ignored);
             else
                 reader.Skip();
             hasKeys |= isKeys;
@@ -77,19 +77,19 @@ internal static class JwksReader
         }
     }
 
-    private static void ReadKeys(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> passedOver)
+    private static void ReadKeys(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> ignored)
     {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (usable.Count + passedOver.Count == MaxKeys)
+            if (usable.Count + ignored.Count == MaxKeys)
                 throw new BackchannelException($"the JWKS has more than {MaxKeys} keys");
 
             int start = (int)reader.TokenStartIndex;
             reader.Skip();
             if (ReadKey(json[start..(int)reader.BytesConsumed], out string? reason) is not { } key)
-                passedOver.Add(reason!);
+                ignored.Add(reason!);
             else if (usable.Count(other => other.KeyId == key.KeyId) == MaxKeysOfKid)
-                passedOver.Add($"{Printable.Quote(key.KeyId)}: {MaxKeysOfKid} keys have this kid already");
+                ignored.Add($"{Printable.Quote(key.KeyId)}: {MaxKeysOfKid} keys have this kid already");
             else
                 usable.Add(key);
         }

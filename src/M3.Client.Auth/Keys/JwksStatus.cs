@@ -7,10 +7,10 @@ namespace M3.Client.Auth;
 /// <param name="UsableUntil">Until when they serve while the issuer is down.</param>
 /// <param name="CoolingDownUntil">Before then an unknown kid does not make the issuer be asked again; null: it would.</param>
 /// <param name="UsableKeys">The keys that can verify, as <c>kid (alg)</c>.</param>
-/// <param name="PassedOverKeys">Those that cannot, with the reason.</param>
+/// <param name="IgnoredKeys">Those that cannot, with the reason.</param>
 /// <param name="LastError">Why the last fetch failed; null: it did not.</param>
 public sealed record JwksStatus(JwksState State, DateTimeOffset? FetchedAt, DateTimeOffset? FreshUntil, DateTimeOffset? UsableUntil,
-    DateTimeOffset? CoolingDownUntil, IReadOnlyList<string> UsableKeys, IReadOnlyList<string> PassedOverKeys, string? LastError);
+    DateTimeOffset? CoolingDownUntil, IReadOnlyList<string> UsableKeys, IReadOnlyList<string> IgnoredKeys, string? LastError);
 
 /// <summary>The state of a provider's key cache.</summary>
 public enum JwksState

@@ -11,23 +11,23 @@ internal sealed class KeySet
     private readonly Dictionary<string, VerificationKey[]> _byId;
     private readonly byte[] _fingerprint;
 
-    public KeySet(IReadOnlyList<VerificationKey> keys, IReadOnlyList<string> passedOver, ReadOnlySpan<byte> document)
+    public KeySet(IReadOnlyList<VerificationKey> keys, IReadOnlyList<string> ignored, ReadOnlySpan<byte> document)
     {
         _byId = new Dictionary<string, VerificationKey[]>(keys.Count, StringComparer.Ordinal);
         foreach (VerificationKey key in keys)
             _byId[key.KeyId] = _byId.TryGetValue(key.KeyId, out VerificationKey[]? same) ? [.. same, key] : [key];
         _fingerprint = SHA256.HashData(document);
         Count = keys.Count;
-        PassedOver = passedOver;
+        Ignored = ignored;
     }
 
     /// <summary>How many keys can verify.</summary>
     public int Count { get; }
 
     /// <summary>One line for each key that cannot, and why.</summary>
-    public IReadOnlyList<string> PassedOver { get; }
+    public IReadOnlyList<string> Ignored { get; }
 
-    public IEnumerable<string> KeyIds => _byId.Keys;
+    public IReadOnlyCollection<string> KeyIds => _byId.Keys;
 
     /// <summary>One line for each key that can.</summary>
     public IReadOnlyList<string> Describe() =>

@@ -6,11 +6,9 @@ namespace M3.Client.Auth;
 /// Decides where the token may go: to the allowed origins; where none were named, only to the first one used. Belongs to the
 /// registration, so that recycled handlers cannot forget it.
 /// </summary>
-internal sealed class OriginGuard(M3AuthOptions options, Log log)
+internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireHttps, Log log)
 {
-    private readonly bool _requireHttps = options.RequireHttps;
-    // Looked at by nobody, and not validated either, when OAuth2 is off.
-    private readonly Origin[] _allowed = options.Enabled ? [.. options.AllowedOrigins.Select(address => new Origin(address))] : [];
+    private readonly Origin[] _allowed = [.. allowedOrigins.Select(address => new Origin(address))];
 
     // The first one trusted: the only one where none were named, and in any case the one that nearly every call goes to.
     private Origin? _first;
@@ -34,7 +32,7 @@ internal sealed class OriginGuard(M3AuthOptions options, Log log)
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
             throw new UntrustedOriginException($"the request's URI is {Printable.Quote(target?.OriginalString)}, not an absolute http or https one");
         bool isReadable = target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback;
-        if (isReadable && _requireHttps)
+        if (isReadable && requireHttps)
             throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
         if (_allowed.Length > 0 && !IsAllowed(target))
             throw new UntrustedOriginException($"{Origin.Describe(target)} (allowed: {string.Join<Origin>(", ", _allowed)})");

@@ -15,16 +15,18 @@ internal static class Detached
             return Task.Run(work);
     }
 
-    /// <summary>Leaves work that has not heeded its cancellation to itself: nobody is to see its failure, or to dispose what it brings.</summary>
-    public static void Abandon(Task? work) => work?.ContinueWith(
+    /// <summary>Leaves work that has not heeded its cancellation to itself: nobody is to see its failure, and what it brings is disposed.</summary>
+    public static void Abandon<T>(Task<T>? work) => work?.ContinueWith(
         static done =>
         {
-            if (done is Task<HttpResponseMessage> { IsCompletedSuccessfully: true } answered)
-                answered.Result.Dispose();
-            else if (done is Task<Admission> { IsCompletedSuccessfully: true } admitted)
-                admitted.Result.Lease?.Dispose();
+            if (done.IsCompletedSuccessfully)
+                (done.Result as IDisposable)?.Dispose();
             else
                 _ = done.Exception;
         },
         CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
+    /// <inheritdoc cref="Abandon{T}(Task{T}?)" />
+    public static void Abandon(Task? work) => work?.ContinueWith(
+        static done => _ = done.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 }

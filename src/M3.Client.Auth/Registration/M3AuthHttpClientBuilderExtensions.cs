@@ -27,7 +27,7 @@ public static class M3AuthHttpClientBuilderExtensions
     /// that has <see cref="HttpClient"/>'s default timeout gets none.
     /// </remarks>
     public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<M3AuthOptions>? configure = null,
-        string prefix = M3AuthOptions.DefaultPrefix) =>
+        string prefix = SettingNames.DefaultPrefix) =>
         Add(builder, (_, options) => configure?.Invoke(options), prefix);
 
     /// <inheritdoc cref="AddM3Auth(IHttpClientBuilder, Action{M3AuthOptions}?, string)" />
@@ -35,7 +35,7 @@ public static class M3AuthHttpClientBuilderExtensions
     /// <param name="configure">Changes the settings last, with services from the container.</param>
     /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
     public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<IServiceProvider, M3AuthOptions> configure,
-        string prefix = M3AuthOptions.DefaultPrefix)
+        string prefix = SettingNames.DefaultPrefix)
     {
         ArgumentNullException.ThrowIfNull(configure);
         return Add(builder, configure, prefix);

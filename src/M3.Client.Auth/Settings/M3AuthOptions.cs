@@ -14,9 +14,6 @@ namespace M3.Client.Auth;
 /// </summary>
 public sealed class M3AuthOptions : IFormattable
 {
-    /// <summary>The prefix of M3's variables, <c>M3_OAUTH2_</c>.</summary>
-    internal const string DefaultPrefix = "M3_OAUTH2_";
-
     /// <summary>
     /// <c>M3_OAUTH2_ENABLED</c>: <c>true</c> or <c>false</c> in any case, and anything else is an error. Default true. When false, requests
     /// pass untouched.
@@ -148,7 +145,7 @@ public sealed class M3AuthOptions : IFormattable
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
     /// <summary>The prefix that the settings were read with; names them in errors and names the token's variable.</summary>
-    internal string Prefix { get; set; } = DefaultPrefix;
+    internal string Prefix { get; set; } = SettingNames.DefaultPrefix;
 
     /// <summary>The configuration that the settings were read from, where a token may be, too.</summary>
     internal IConfiguration? Configuration { get; set; }
@@ -156,7 +153,7 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>Reads the settings from this process's environment variables.</summary>
     /// <param name="prefix">What the variables' names begin with. Default <c>M3_OAUTH2_</c>.</param>
     /// <exception cref="OptionsValidationException">A value cannot be understood; the message names the variable and the value.</exception>
-    public static M3AuthOptions FromEnvironment(string prefix = DefaultPrefix)
+    public static M3AuthOptions FromEnvironment(string prefix = SettingNames.DefaultPrefix)
     {
         ArgumentNullException.ThrowIfNull(prefix);
         var options = new M3AuthOptions();
@@ -168,7 +165,7 @@ public sealed class M3AuthOptions : IFormattable
     /// <param name="configuration">The application's configuration. A token is looked for in it, too, and follows its reload.</param>
     /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
     /// <exception cref="OptionsValidationException">A value cannot be understood; the message names the setting and the value.</exception>
-    public static M3AuthOptions FromConfiguration(IConfiguration configuration, string prefix = DefaultPrefix)
+    public static M3AuthOptions FromConfiguration(IConfiguration configuration, string prefix = SettingNames.DefaultPrefix)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(prefix);
@@ -196,6 +193,21 @@ public sealed class M3AuthOptions : IFormattable
         Configuration = configuration;
         SettingsReader.Read(name => configuration[prefix + name], prefix, this);
     }
+
+    internal IssuerSettings ToIssuerSettings() => new(IssuerUrl, JwksUrl, JwksCacheTtl, Prefix);
+
+    internal ValidationRules ToValidationRules() => new()
+    {
+        Issuer = IssuerUrl,
+        Audience = Audience,
+        RequiredScopes = (IReadOnlySet<string>)RequiredScopes,
+        ValidateSignature = ValidateSignature,
+        ValidateLifetime = ValidateLifetime,
+        ValidateAudience = ValidateAudience,
+        ValidateIssuer = ValidateIssuer,
+        ClientId = ClientId,
+        Prefix = Prefix,
+    };
 
     /// <summary>A copy that nobody else holds.</summary>
     internal M3AuthOptions Copy()

@@ -13,12 +13,13 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
+        IssuerMetadata metadata = context.Metadata ?? throw new InvalidOperationException("Client credentials can be read by a provider only: it knows the issuer's token endpoint.");
         string secret = await readSecret(context, cancellationToken).ConfigureAwait(false);
         using var timeout = new CancellationTokenSource(Backchannel.Timeout, context.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            TokenEndpoint endpoint = await context.Metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
+            TokenEndpoint endpoint = await metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
             using ClientCredentialsTokenRequest request = CreateRequest(endpoint, secret, context);
             TokenResponse response = await context.Backchannel.RequestClientCredentialsTokenAsync(request, either.Token).ConfigureAwait(false);
             return RequireJwt(ReadToken(response, Backchannel.Describe(endpoint.Address), secret));
@@ -30,7 +31,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
         catch (TokenRequestFailedException)
         {
             // It may have moved.
-            context.Metadata.Forget();
+            metadata.Forget();
             throw;
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

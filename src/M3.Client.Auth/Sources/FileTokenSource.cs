@@ -35,10 +35,10 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
         return text;
     }
 
-    private void WarnIfOpen(SafeFileHandle file, Log log)
+    private void WarnIfOpen(SafeFileHandle file, Log? log)
     {
         if (!_modeChecked && !OperatingSystem.IsWindows() && File.GetUnixFileMode(file).HasFlag(UnixFileMode.OtherRead))
-            log.TokenFileIsOpen(path);
+            log?.TokenFileIsOpen(path);
         _modeChecked = true;
     }
 }

@@ -3,73 +3,39 @@ namespace M3.Client.Auth;
 /// <summary>The first source that has a token. A source that fails ends the search: the next one's token might be somebody else's.</summary>
 internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : INamedTokenSource
 {
-    public string Name => string.Join(", ", sources.Select(TokenSourceExtensions.NameOf));
+    public string Name => string.Join(", ", sources.Select(TokenSourceExtensions.DescribeSource));
 
-    // As often as its most eager source: one that is not to be looked at that often is passed over then, see below.
-    public TimeSpan? PollInterval { get; } = LeastOf(sources);
+    // As often as its most eager source: one that is not to be polled is left out then, see below.
+    public TimeSpan? PollInterval { get; } = sources.Min(source => source.PollInterval);
 
-    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
+        (await ReadWithSourceAsync(context, cancellationToken).ConfigureAwait(false))?.Token;
+
+    public async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
-        if (context.Held is { } held && await LookForNewsAsync(held, context, cancellationToken).ConfigureAwait(false) is { } news)
+        if (context.Current is { } current && await PollAsync(current, context, cancellationToken).ConfigureAwait(false) is { } news)
             return news;
 
         foreach (ITokenSource source in sources)
         {
-            if (await AskAsync(source, context, cancellationToken).ConfigureAwait(false) is { } raw)
-                return raw;
+            if (await context.ReadAsync(source, cancellationToken).ConfigureAwait(false) is { } reading)
+                return reading;
         }
 
         return null;
     }
 
-    // Whether anything has changed up to the source whose token is in use. What is not to be looked at often is passed over, and its
-    // own token held still. Null: that source has none any more.
-    private async ValueTask<string?> LookForNewsAsync((string Raw, ITokenSource Source) held, TokenSourceContext context, CancellationToken cancellationToken)
+    // Whether anything has changed up to the source whose token is in use. Null: that source has none any more.
+    private async ValueTask<TokenReading?> PollAsync(TokenReading current, TokenSourceContext context, CancellationToken cancellationToken)
     {
         foreach (ITokenSource source in sources)
         {
-            if (source.PollInterval is not null && await AskAsync(source, context, cancellationToken).ConfigureAwait(false) is { } raw)
-                return raw;
-            if (!ReferenceEquals(source, held.Source))
-                continue;
-            if (source.PollInterval is not null)
-                return null;
-            context.Answering = source;
-            return held.Raw;
+            if (source.PollInterval is not null && await context.ReadAsync(source, cancellationToken).ConfigureAwait(false) is { } reading)
+                return reading;
+            if (ReferenceEquals(source, current.Source))
+                return source.PollInterval is null ? current : null;
         }
 
         return null;
-    }
-
-    private static async ValueTask<string?> AskAsync(ITokenSource source, TokenSourceContext context, CancellationToken cancellationToken)
-    {
-        string? raw;
-        try
-        {
-            raw = await source.ReadWithoutCallerAsync(context, cancellationToken).ConfigureAwait(false);
-        }
-        catch (M3AuthException)
-        {
-            context.Answering ??= source;
-            throw;
-        }
-
-        if (string.IsNullOrWhiteSpace(raw))
-            return null;
-        // A chain inside this one has named its own.
-        context.Answering ??= source;
-        return raw;
-    }
-
-    private static TimeSpan? LeastOf(IReadOnlyList<ITokenSource> sources)
-    {
-        TimeSpan? least = null;
-        foreach (ITokenSource source in sources)
-        {
-            if (source.PollInterval is { } interval && (least is null || interval < least))
-                least = interval;
-        }
-
-        return least;
     }
 }

@@ -17,4 +17,17 @@ public interface ITokenSource
     /// <param name="cancellationToken">Signalled after two minutes, and when the provider is disposed.</param>
     /// <exception cref="M3AuthException">Reaches the caller as it is; any other exception becomes <see cref="TokenRequestFailedException"/>.</exception>
     ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Reads the token and says whose it is. Only a source made of other sources needs its own: it asks them by
+    /// <see cref="TokenSourceContext.ReadAsync"/> and returns what the one that answered gave. The default is <see cref="ReadAsync"/>'s token.
+    /// </summary>
+    /// <param name="context">As for <see cref="ReadAsync"/>.</param>
+    /// <param name="cancellationToken">As for <see cref="ReadAsync"/>.</param>
+    /// <returns>Null when there is none.</returns>
+    /// <exception cref="M3AuthException">As for <see cref="ReadAsync"/>.</exception>
+    async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
+        await ReadAsync(context, cancellationToken).ConfigureAwait(false) is { } token && !string.IsNullOrWhiteSpace(token)
+            ? new TokenReading(token, this)
+            : null;
 }

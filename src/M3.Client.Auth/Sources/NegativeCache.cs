@@ -56,8 +56,7 @@ internal sealed class NegativeCache(Clock clock)
             _entries.Remove(source);
     }
 
-    // A chain is as it is read; each of its sources is remembered by itself.
-    public static bool IsOnDemand(ITokenSource source) => source.PollInterval is null && source is not FirstOfTokenSource;
+    public static bool IsOnDemand(ITokenSource source) => source.PollInterval is null;
 
     private sealed class Entry
     {

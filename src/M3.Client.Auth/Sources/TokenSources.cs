@@ -7,7 +7,7 @@ public static class TokenSources
 {
     /// <summary>An environment variable of this process, read live, at most once a second.</summary>
     /// <param name="name">Its name. Default <c>M3_OAUTH2_TOKEN</c>.</param>
-    public static ITokenSource FromEnvironment(string name = M3AuthOptions.DefaultPrefix + "TOKEN")
+    public static ITokenSource FromEnvironment(string name = SettingNames.DefaultPrefix + "TOKEN")
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         return new EnvironmentTokenSource(name);
@@ -27,7 +27,7 @@ public static class TokenSources
     /// <summary>A setting of any configuration (user secrets, a key vault, a JSON file), following its reload.</summary>
     /// <param name="configuration">The configuration.</param>
     /// <param name="key">The setting's key. Default <c>M3_OAUTH2_TOKEN</c>.</param>
-    public static ITokenSource FromConfiguration(IConfiguration configuration, string key = M3AuthOptions.DefaultPrefix + "TOKEN")
+    public static ITokenSource FromConfiguration(IConfiguration configuration, string key = SettingNames.DefaultPrefix + "TOKEN")
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentException.ThrowIfNullOrWhiteSpace(key);
@@ -71,27 +71,15 @@ public static class TokenSources
         return new FirstOfTokenSource([.. sources]);
     }
 
-    /// <summary>What a registration uses when it names no source.</summary>
-    internal static ITokenSource Default(M3AuthOptions options)
+    /// <summary>Client credentials whose secret a file holds, read anew each time.</summary>
+    internal static ITokenSource ClientCredentialsFromFile(string clientId, string path)
     {
-        List<ITokenSource> chain = [FromEnvironment(options.Prefix + "TOKEN")];
-        if (options.TokenFile is { } path)
-            chain.Add(FromFile(path));
-        // The configuration's copy of the environment is as old as the process; the variable itself comes first, live.
-        if (options.Configuration is { } configuration)
-            chain.Add(new ConfigurationTokenSource(configuration, options.Prefix + "TOKEN", skipEnvironment: true));
-        if (options.ClientId is { } id && options.ClientSecret is { } secret)
-            chain.Add(ClientCredentials(id, secret));
-        else if (options.ClientId is { } clientId && options.ClientSecretFile is { } file)
-            chain.Add(ClientCredentials(clientId, new TextFile(file)));
-        return chain.Count == 1 ? chain[0] : new FirstOfTokenSource(chain);
+        var file = new TextFile(path);
+        return new ClientCredentialsTokenSource(clientId, async (context, cancellationToken) =>
+            (await file.ReadAsync(context.TimeProvider, onOpened: null, cancellationToken).ConfigureAwait(false)).Trim(), null);
     }
 
-    private static ClientCredentialsTokenSource ClientCredentials(string clientId, TextFile secret) => new(clientId,
-        async (context, cancellationToken) => (await secret.ReadAsync(context.TimeProvider, onOpened: null, cancellationToken).ConfigureAwait(false)).Trim(), null);
-
-    /// <summary>What else to say when the default chain has no token: a client's id alone gets none.</summary>
-    internal static string DescribeMissingHalf(M3AuthOptions options) => options is { TokenSource: null, ClientId: not null, ClientSecret: null, ClientSecretFile: null }
-        ? $"; {options.Prefix}CLIENT_ID is set, but neither {options.Prefix}CLIENT_SECRET nor {options.Prefix}CLIENT_SECRET_FILE is"
-        : "";
+    /// <summary>The configuration's other providers than the environment, whose copy in it is as old as the process.</summary>
+    internal static ITokenSource FromConfigurationWithoutEnvironment(IConfiguration configuration, string key) =>
+        new ConfigurationTokenSource(configuration, key, skipEnvironment: true);
 }

@@ -6,7 +6,7 @@ namespace M3.Client.Auth;
 /// M3's rules, in their order: signature, exp, nbf and iat, iss, aud, the types of sub and jti, scopes. The signature comes first, so that no error
 /// tells what an unsigned token claims.
 /// </summary>
-internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Backchannel backchannel)
+internal sealed class TokenValidator(ValidationRules rules, TimeProvider timeProvider, JwksCache jwks, Backchannel backchannel)
 {
     // M3's clock decides, not ours: exp has no leeway, as there; a clock that is a little behind must not refuse a token just issued.
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(60);
@@ -16,7 +16,7 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
     {
         CheckHeader(token);
         KeySet? keys = null;
-        if (options.ValidateSignature)
+        if (rules.ValidateSignature)
         {
             if (token.Signature.Length == 0)
                 throw new InvalidTokenSignatureException("it is not signed");
@@ -57,18 +57,18 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
 
     private void CheckLifetime(JwtClaims claims)
     {
-        DateTimeOffset now = options.TimeProvider.GetUtcNow();
-        if (options.ValidateLifetime)
+        DateTimeOffset now = timeProvider.GetUtcNow();
+        if (rules.ValidateLifetime)
         {
             if (claims.Expires.Value is not { } expires)
             {
                 throw new TokenExpiredException(claims.Expires.IsPresent
-                    ? $"its exp is not a date in seconds{Hints.ForDate(claims.Payload, JwtClaimTypes.Expiration)}"
+                    ? $"its exp is not a date in seconds{ClaimHints.ForDate(claims.Payload, JwtClaimTypes.Expiration)}"
                     : "it has no exp");
             }
 
             if (now >= expires)
-                throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago{Hints.ForClock(backchannel.IssuerAhead)}");
+                throw new TokenExpiredException($"at {expires:u}, {Duration.Describe(now - expires)} ago{ClaimHints.ForClock(backchannel.IssuerAhead)}");
         }
 
         CheckNotInFuture(claims, claims.NotBefore, JwtClaimTypes.NotBefore, now);
@@ -80,34 +80,34 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
         if (!claim.IsPresent)
             return;
         if (claim.Value is not { } date)
-            throw new TokenNotYetValidException($"its {name} is not a date in seconds{Hints.ForDate(claims.Payload, name)}");
+            throw new TokenNotYetValidException($"its {name} is not a date in seconds{ClaimHints.ForDate(claims.Payload, name)}");
         if (date > now + Leeway)
         {
             throw new TokenNotYetValidException($"its {name} is {date:u}, {Duration.Describe(date - now)} from now by this machine's clock"
-                + Hints.ForClock(backchannel.IssuerAhead));
+                + ClaimHints.ForClock(backchannel.IssuerAhead));
         }
     }
 
     private void CheckIssuer(JwtClaims claims)
     {
-        if (!options.ValidateIssuer || string.Equals(claims.Issuer, options.IssuerUrl, StringComparison.Ordinal))
+        if (!rules.ValidateIssuer || string.Equals(claims.Issuer, rules.Issuer, StringComparison.Ordinal))
             return;
 
         throw new InvalidIssuerException(claims.Issuer is null
-            ? $"it has no iss, and {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}"
-            : $"{Printable.Quote(claims.Issuer)}, but {options.Prefix}ISSUER_URL is {Printable.Quote(options.IssuerUrl)}"
-            + Hints.ForIssuer(claims.Issuer, options.IssuerUrl));
+            ? $"it has no iss, and {rules.Prefix}ISSUER_URL is {Printable.Quote(rules.Issuer)}"
+            : $"{Printable.Quote(claims.Issuer)}, but {rules.Prefix}ISSUER_URL is {Printable.Quote(rules.Issuer)}"
+            + IssuerHints.For(claims.Issuer, rules.Issuer));
     }
 
     private void CheckAudience(JwtClaims claims)
     {
-        if (!options.ValidateAudience || (claims.Audiences is not null && claims.Audiences.Contains(options.Audience, StringComparer.Ordinal)))
+        if (!rules.ValidateAudience || (claims.Audiences is not null && claims.Audiences.Contains(rules.Audience, StringComparer.Ordinal)))
             return;
 
         throw new InvalidAudienceException((claims.Audiences is null
-            ? $"it has no aud of one or several names, and {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}"
-            : $"'{Printable.List(claims.Audiences)}', but {options.Prefix}AUDIENCE is {Printable.Quote(options.Audience)}")
-            + Hints.ForAudience(claims.Payload, claims.Audiences, options.Audience, options.ClientId));
+            ? $"it has no aud of one or several names, and {rules.Prefix}AUDIENCE is {Printable.Quote(rules.Audience)}"
+            : $"'{Printable.List(claims.Audiences)}', but {rules.Prefix}AUDIENCE is {Printable.Quote(rules.Audience)}")
+            + ClaimHints.ForAudience(claims.Payload, claims.Audiences, rules.Audience, rules.ClientId));
     }
 
     // Where M3 checks it: PyJWT does behind the audience, and M3 looks at the scopes of what PyJWT has let pass.
@@ -124,8 +124,8 @@ internal sealed class TokenValidator(M3AuthOptions options, JwksCache jwks, Back
 
     private void CheckScopes(JwtClaims claims)
     {
-        if (!options.RequiredScopes.IsSubsetOf(claims.Scopes))
-            throw new MissingScopesException(options.RequiredScopes, claims.Scopes, Hints.ForScopes(claims.Payload, options.RequiredScopes.Except(claims.Scopes)));
+        if (!rules.RequiredScopes.IsSubsetOf(claims.Scopes))
+            throw new MissingScopesException(rules.RequiredScopes, claims.Scopes, ClaimHints.ForScopes(claims.Payload, rules.RequiredScopes.Except(claims.Scopes)));
     }
 }
 

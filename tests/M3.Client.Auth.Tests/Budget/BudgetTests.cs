@@ -242,7 +242,7 @@ public sealed class BudgetTests
         const int Rounds = 20_000;
         var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
         var options = new M3AuthOptions { TimeProvider = clock };
-        RequestBudget[] budgets = [.. Enumerable.Range(0, Rounds).Select(_ => new RequestBudget(options, new Log(options, null)))];
+        RequestBudget[] budgets = [.. Enumerable.Range(0, Rounds).Select(_ => new RequestBudget(options, new Log(null, debug: false, options.TimeProvider)))];
         int arrived = 0;
         Together.Run(2, thread =>
         {

@@ -63,6 +63,6 @@ public sealed class ManySubjectsTests
     private RequestBudget Create(int limit)
     {
         var options = new M3AuthOptions { TimeProvider = _clock, RateLimitRequests = limit };
-        return new RequestBudget(options, new Log(options, null));
+        return new RequestBudget(options, new Log(null, debug: false, options.TimeProvider));
     }
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Reflection;
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Logging;
@@ -112,26 +111,22 @@ public sealed class StructuredLogTests
     // Each with a token wherever one could be handed over.
     private static void WriteEveryLine(ILoggerFactory factory, string token)
     {
-        var options = new M3AuthOptions { Debug = true };
-        var log = new Log(options, factory);
+        var log = new Log(factory, debug: true, TimeProvider.System);
         var valid = new M3AccessToken(token, Scene.Noon.AddMinutes(30), FakeIssuer.Url, "researcher", [Scene.Audience], ["read:mimic-data"], keyId: token, algorithm: "RS256");
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Scene.Address, $"/sse?token={token}"));
-        request.Headers.Authorization = valid.Header;
-        var error = new TokenExpiredException("at noon") { StatusCode = HttpStatusCode.Unauthorized };
 
         log.DisabledWithToken("M3_OAUTH2_");
         log.CheckIsOff("expiry", "M3_OAUTH2_VALIDATE_EXP");
         log.PlainHttp("http://m3.test:80");
-        log.KeysNotRefreshed("the issuer answered 503", "2026-11-23 12:00:00Z");
+        log.KeysNotRefreshed("the issuer answered 503", Scene.Noon);
         log.KeysBack();
         log.NotRenewed($"the delegate said {token}", Scene.Noon);
         log.ForeignAuthorization("https://m3.test:443");
         log.TokenFileIsOpen($"/run/{token}");
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
-        log.KeysFetched(new Uri($"{FakeIssuer.Url}/jwks?token={token}"), JwksReader.Read("""{"keys":[{"kty":"oct","kid":"a"}]}"""u8.ToArray()));
-        log.TokenAccepted(valid, TokenSources.FromValue(token), options);
-        log.TokenRefused(error, "the environment variable M3_OAUTH2_TOKEN");
-        log.Sending(request, valid, "98 of 100 left");
-        log.Refused(error);
+        log.KeysFetched(Backchannel.Describe(new Uri($"{FakeIssuer.Url}/jwks?token={token}")), [token], JwksReader.Read("""{"keys":[{"kty":"oct","kid":"a"}]}"""u8.ToArray()).Ignored);
+        log.TokenAccepted(TokenSources.FromValue(token).DescribeSource(), valid.ToString(), token, "RS256", new ValidationRules { RequiredScopes = new HashSet<string>() }.Checks, [token]);
+        log.TokenRefused("the environment variable M3_OAUTH2_TOKEN", nameof(M3AuthError.TokenExpired), $"at noon: {token}");
+        log.Sending("POST", Origin.Describe(new Uri(Scene.Address, $"/sse?token={token}")), token, valid.ExpiresAt, "98 of 100 left");
+        log.RequestRefused(nameof(M3AuthError.Rejected), $"M3 answered {token}");
     }
 }

@@ -143,7 +143,7 @@ public sealed class JwksCacheTests
         {
             using var room = new KeyRoom();
             await room.GetAsync();
-            due.Add((room.Cache.NextLook.UtcTicks - Scene.Noon.UtcTicks) / (double)TimeSpan.TicksPerSecond / Lifetime);
+            due.Add((room.Cache.NextCheck.UtcTicks - Scene.Noon.UtcTicks) / (double)TimeSpan.TicksPerSecond / Lifetime);
         }
 
         await TestContext.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"due from {due.Min():p1} to {due.Max():p1} of the lifetime"));
@@ -789,7 +789,7 @@ public sealed class JwksCacheTests
         using var tokens = new M3TokenProvider(scene.Options(), scene.Log);
 
         Assert.That(tokens.GetKeyStatus(), Is.EqualTo(new JwksStatus(JwksState.Empty, null, null, null, null, [], [], null))
-            .Using<JwksStatus>((a, b) => a with { UsableKeys = [], PassedOverKeys = [] } == b with { UsableKeys = [], PassedOverKeys = [] }));
+            .Using<JwksStatus>((a, b) => a with { UsableKeys = [], IgnoredKeys = [] } == b with { UsableKeys = [], IgnoredKeys = [] }));
         scene.Issuer.GoDown();
         await Assert.ThatAsync(() => tokens.GetTokenAsync().AsTask(), Throws.TypeOf<JwksUnavailableException>());
         Assert.That(tokens.GetKeyStatus(), Has.Property("State").EqualTo(JwksState.Empty).And.Property("LastError").Contains("could not be reached"));
@@ -804,9 +804,9 @@ public sealed class JwksCacheTests
         await room.UseUpRefetchesAsync();
 
         JwksStatus fresh = room.Cache.GetStatus();
-        Assert.That(fresh, Is.EqualTo(new JwksStatus(JwksState.Fresh, start, start.AddHours(1), start.AddHours(25), start.AddSeconds(30), fresh.UsableKeys, fresh.PassedOverKeys, null)));
+        Assert.That(fresh, Is.EqualTo(new JwksStatus(JwksState.Fresh, start, start.AddHours(1), start.AddHours(25), start.AddSeconds(30), fresh.UsableKeys, fresh.IgnoredKeys, null)));
         Assert.That(fresh.UsableKeys, Is.EquivalentTo((string[])["rsa-1 (RS256)", "ec-1 (ES256)"]));
-        Assert.That(fresh.PassedOverKeys, Is.EqualTo((string[])["'shared': its kty is 'oct'"]));
+        Assert.That(fresh.IgnoredKeys, Is.EqualTo((string[])["'shared': its kty is 'oct'"]));
 
         room.Advance(Cooldown);
         Assert.That(room.Cache.GetStatus().CoolingDownUntil, Is.Null);

@@ -90,7 +90,7 @@ public sealed class JwksReaderTests
     {
         KeySet keys = Read($$"""{"keys":[{{GoodRsa}},{{odd}},{{GoodEc}}]}""");
 
-        Assert.That(keys.PassedOver, Has.Count.EqualTo(1).And.All.Contains(reason));
+        Assert.That(keys.Ignored, Has.Count.EqualTo(1).And.All.Contains(reason));
         Assert.That(keys.Describe(), Is.EquivalentTo((string[])["rsa-1 (RS256)", "ec-1 (ES256)"]));
         AssertVerifies(keys);
     }
@@ -120,8 +120,8 @@ public sealed class JwksReaderTests
         KeySet keys = Read($$"""{"keys":[{{string.Join(',', odd)}},{{GoodRsa}},{{GoodEc}}]}""");
 
         TestContext.Out.WriteLine($"{odd.Length} odd keys passed over beside {keys.Count} good ones");
-        Assert.That((keys.Count, keys.PassedOver.Count), Is.EqualTo((2, odd.Length)));
-        Assert.That(keys.PassedOver, Is.All.Not.Contains("\n"));
+        Assert.That((keys.Count, keys.Ignored.Count), Is.EqualTo((2, odd.Length)));
+        Assert.That(keys.Ignored, Is.All.Not.Contains("\n"));
     }
 
     [Test]
@@ -130,7 +130,7 @@ public sealed class JwksReaderTests
         byte[] odd = [.. "{\"kid\":\""u8, 0xff, 0xfe, .. "\",\"kty\":\"RSA\"}"u8];
         KeySet keys = JwksReader.Read((byte[])[.. "{\"keys\":["u8, .. odd, .. ","u8, .. Encoding.UTF8.GetBytes($"{GoodRsa},{GoodEc}]}}")]);
 
-        Assert.That(keys.PassedOver, Has.Count.EqualTo(1).And.All.Contains("not an unambiguous JSON object"));
+        Assert.That(keys.Ignored, Has.Count.EqualTo(1).And.All.Contains("not an unambiguous JSON object"));
         AssertVerifies(keys);
     }
 
@@ -175,7 +175,7 @@ public sealed class JwksReaderTests
     {
         KeySet keys = Read($$"""{"keys":[{{key}}]}""");
 
-        Assert.That(keys.PassedOver, Is.Empty);
+        Assert.That(keys.Ignored, Is.Empty);
         Assert.That(keys.Describe(), Is.EqualTo((string[])["bound (RS256)"]));
     }
 
@@ -208,7 +208,7 @@ public sealed class JwksReaderTests
         KeySet keys = Read($$"""{"keys":[{{string.Join(',', others)}},{{GoodRsa}},{{others[0]}},{{GoodEc}},{{others[0]}}]}""");
 
         Assert.That(keys.Count, Is.EqualTo(5));
-        Assert.That(keys.PassedOver, Is.EqualTo((string[])["'rsa-1': 4 keys have this kid already", "'rsa-1': 4 keys have this kid already"]));
+        Assert.That(keys.Ignored, Is.EqualTo((string[])["'rsa-1': 4 keys have this kid already", "'rsa-1': 4 keys have this kid already"]));
         AssertVerifies(keys);
         Assert.That(Read($$"""{"keys":[{{string.Join(',', others)}},{{others[0]}},{{GoodRsa}}]}""").Verify(ParsedJwt.Parse(new FakeIssuer().Token(Scene.Noon))), Is.False);
     }
@@ -256,7 +256,7 @@ public sealed class JwksReaderTests
     [Test]
     public void More_than_256_keys_are_refused_and_256_are_not()
     {
-        Assert.That(Read(Many(256)).PassedOver, Has.Count.EqualTo(256));
+        Assert.That(Read(Many(256)).Ignored, Has.Count.EqualTo(256));
         Assert.That(() => Read(Many(257)), Throws.TypeOf<BackchannelException>().With.Message.Contains("more than 256 keys"));
         Assert.That(() => Read(Many(10_000)), Throws.TypeOf<BackchannelException>().With.Message.Contains("more than 256 keys"));
     }
@@ -294,7 +294,7 @@ public sealed class JwksReaderTests
 
         KeySet keys = Read($$"""{"keys":[{{odd}}]}""");
 
-        Assert.That(keys.PassedOver.Single(), Is.EqualTo("'evil\\u000d\\u000aINFO all is well\\u001b[2J\\u2028': its alg is 'a\\u000ab', not RS256"));
+        Assert.That(keys.Ignored.Single(), Is.EqualTo("'evil\\u000d\\u000aINFO all is well\\u001b[2J\\u2028': its alg is 'a\\u000ab', not RS256"));
     }
 
     private static TestCaseData Rsa(string name, Action<JsonObject> change, string reason, Func<string, string>? edit = null) =>

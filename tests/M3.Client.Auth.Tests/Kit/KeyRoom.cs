@@ -25,10 +25,10 @@ internal sealed class KeyRoom : IDisposable
             Debug = true,
         };
         configure?.Invoke(options);
-        var log = new Log(options, Log);
+        var log = new Log(Log, options.Debug, Clock);
         _backchannel = new Backchannel(options.BackchannelHttpHandler, Clock);
-        Cache = new JwksCache(options, _backchannel, new IssuerMetadata(options, _backchannel), log);
-        Validator = new TokenValidator(options, Cache, _backchannel);
+        Cache = new JwksCache(options.JwksCacheTtl, options.TimeProvider, _backchannel, new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, _backchannel), log);
+        Validator = new TokenValidator(options.ToValidationRules(), options.TimeProvider, Cache, _backchannel);
     }
 
     public FakeTimeProvider Clock { get; } = new(Scene.Noon);
@@ -83,7 +83,7 @@ internal sealed class KeyRoom : IDisposable
     }
 
     /// <summary>Waits for a fetch that began at this moment of the clock, if one did.</summary>
-    public Task SettleAsync() => UntilAsync(() => Cache.NextLook.UtcTicks != (Now + Backchannel.Timeout).UtcTicks, "the fetch is over");
+    public Task SettleAsync() => UntilAsync(() => Cache.NextCheck.UtcTicks != (Now + Backchannel.Timeout).UtcTicks, "the fetch is over");
 
     /// <summary>Waits for what takes no fake time, and fails with a sentence when it never ends.</summary>
     public static async Task EndAsync(Task task, string what)

@@ -1,0 +1,37 @@
+namespace M3.Client.Auth;
+
+/// <summary>A validated token, what its verdict rests on, and when somebody has to look again.</summary>
+internal sealed class CachedToken(TokenReading reading, ValidatedToken validated, DateTimeOffset expiresAt, Deadline renewAt)
+{
+    private long _nextCheckUtcTicks;
+    private long _nextCheckMonotonic;
+
+    /// <summary>The raw token, and whose it is.</summary>
+    public TokenReading Reading { get; } = reading;
+
+    public M3AccessToken Token { get; } = validated.Token;
+
+    /// <summary>The keys that it was checked against; null when signatures are not checked.</summary>
+    public KeySet? Keys { get; } = validated.Keys;
+
+    public DateTimeOffset ExpiresAt { get; } = expiresAt;
+
+    public Deadline RenewAt { get; } = renewAt;
+
+    public bool IsPolled => Reading.Source.PollInterval is not null;
+
+    /// <summary>Until then nothing is due: not the expiry, the source, the renewal or the keys.</summary>
+    public Deadline NextCheck => new(Volatile.Read(ref _nextCheckUtcTicks), Volatile.Read(ref _nextCheckMonotonic));
+
+    public bool HasExpired(Moment now) => now.UtcTicks >= ExpiresAt.UtcTicks;
+
+    /// <summary>Whether it may be sent although something is due.</summary>
+    public bool IsUsable(Moment now, JwksCache jwks) =>
+        !HasExpired(now) && ReferenceEquals(Keys, jwks.Current) && (Keys is null || jwks.CanServe(now));
+
+    public void DeferCheck(Deadline until)
+    {
+        Volatile.Write(ref _nextCheckUtcTicks, Math.Min(until.UtcTicks, ExpiresAt.UtcTicks));
+        Volatile.Write(ref _nextCheckMonotonic, until.Monotonic);
+    }
+}

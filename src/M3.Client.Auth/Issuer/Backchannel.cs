@@ -65,8 +65,18 @@ internal sealed class Backchannel : IDisposable
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, at);
             request.Headers.Accept.Add(new("application/json"));
-            using HttpResponseMessage response = await ReachAsync(request, cancellationToken).ConfigureAwait(false);
+            HttpResponseMessage response;
+            try
+            {
+                response = await SendAsync(request, isAlwaysRead: false, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or HttpRequestException and not BackchannelException)
+            {
+                string why = (e as HttpRequestException)?.HttpRequestError.ToString() ?? e.GetType().Name;
+                throw new BackchannelException($"{Describe(at)} could not be reached ({why})", e);
+            }
 
+            using HttpResponseMessage disposed = response;
             if (FindRedirect(response, at) is { } next)
             {
                 if (redirects == MaxRedirects)
@@ -88,21 +98,8 @@ internal sealed class Backchannel : IDisposable
         _ownHandler?.Dispose();
     }
 
-    private async Task<HttpResponseMessage> ReachAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await SendAsync(request, isRead: answer => answer.StatusCode == HttpStatusCode.OK, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or HttpRequestException and not BackchannelException)
-        {
-            string why = (e as HttpRequestException)?.HttpRequestError.ToString() ?? e.GetType().Name;
-            throw new BackchannelException($"{Describe(request.RequestUri!)} could not be reached ({why})", e);
-        }
-    }
-
-    // Sends once, and reads the answer to its end where it is to be read; a redirect is an answer like any other.
-    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, Predicate<HttpResponseMessage> isRead, CancellationToken cancellationToken)
+    // Sends once, and reads an answer to its end, a 200 or whatever it is; a redirect is an answer like any other.
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, bool isAlwaysRead, CancellationToken cancellationToken)
     {
         Uri at = request.RequestUri ?? throw new InvalidOperationException("The request has no address.");
         if (!MayReach(at))
@@ -121,7 +118,7 @@ internal sealed class Backchannel : IDisposable
             // A handler of the user's may have followed a redirect already.
             if (response.RequestMessage?.RequestUri is { } reached && !Origin.Same(reached, at))
                 throw new BackchannelException($"{Describe(at)} was redirected to another origin, {Origin.Describe(reached)}");
-            if (!isRead(response))
+            if (!isAlwaysRead && response.StatusCode != HttpStatusCode.OK)
                 return response;
 
             // Nothing here decompresses, so that a few bytes can never grow into many.
@@ -179,7 +176,7 @@ internal sealed class Backchannel : IDisposable
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
             try
             {
-                return await backchannel.SendAsync(request, isRead: _ => true, either.Token).ConfigureAwait(false);
+                return await backchannel.SendAsync(request, isAlwaysRead: true, either.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {

@@ -19,15 +19,29 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     /// <param name="isFirst">Whether no keys were fetched before, so that what a token request has just read is as good as new.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async ValueTask<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken) => settings.JwksUrl
-        ?? await FindAsync(ReadJwksUri, mayBeKept: isFirst, cancellationToken).ConfigureAwait(false)
-        ?? (_lastKnownJwks ??= new Uri(settings.Url!.TrimEnd('/') + "/.well-known/jwks.json"));
+    public async ValueTask<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken)
+    {
+        if (settings.JwksUrl is { } configured)
+            return configured;
+        for (int i = 0; i < _documents.Length; i++)
+        {
+            Document document = await ReadAsync(i, mayBeKept: isFirst, cancellationToken).ConfigureAwait(false);
+            if (document.Metadata is { } metadata && ReadEndpoint(metadata, OidcConstants.Discovery.JwksUri) is { } found)
+                return _lastKnownJwks = found;
+        }
+
+        return _lastKnownJwks ??= new Uri(settings.Url!.TrimEnd('/') + "/.well-known/jwks.json");
+    }
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
     public async ValueTask<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken)
     {
-        if (await FindAsync(ReadTokenEndpoint, mayBeKept: true, cancellationToken).ConfigureAwait(false) is { } endpoint)
-            return endpoint;
+        for (int i = 0; i < _documents.Length; i++)
+        {
+            Document document = await ReadAsync(i, mayBeKept: true, cancellationToken).ConfigureAwait(false);
+            if (document.Metadata is { } metadata && ReadTokenEndpoint(metadata) is { } found)
+                return found;
+        }
 
         // That something is missing is not kept: it would be missed for as long as keys are kept.
         Forget();
@@ -38,27 +52,16 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     public void Forget()
     {
         foreach (ref Document? document in _documents.AsSpan())
-            document = document is null ? null : document with { Until = default };
+            document = document is null ? null : new Document(document.Metadata, Until: default);
     }
 
-    private async ValueTask<T?> FindAsync<T>(Func<JsonElement, T?> read, bool mayBeKept, CancellationToken cancellationToken)
-        where T : class
+    private async ValueTask<Document> ReadAsync(int index, bool mayBeKept, CancellationToken cancellationToken)
     {
-        Uri[] addresses = Addresses();
-        for (int i = 0; i < addresses.Length; i++)
-        {
-            Document? document = Volatile.Read(ref _documents[i]);
-            if (document is null || !mayBeKept || document.Until.IsPast(_clock.Now))
-                Volatile.Write(ref _documents[i], document = await GetAsync(addresses[i], document, cancellationToken).ConfigureAwait(false));
-            if (document.Metadata is { } metadata && read(metadata) is { } found)
-                return found;
-        }
+        Document? known = Volatile.Read(ref _documents[index]);
+        if (known is not null && mayBeKept && !known.Until.IsPast(_clock.Now))
+            return known;
 
-        return null;
-    }
-
-    private async ValueTask<Document> GetAsync(Uri address, Document? known, CancellationToken cancellationToken)
-    {
+        Uri address = AddressOf(index);
         JsonElement? metadata = null;
         try
         {
@@ -77,11 +80,10 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
 
         if (metadata is { } found)
             CheckIssuer(found, address);
-        return new Document(metadata, Deadline.After(_clock.Now, settings.Lifetime));
+        var document = new Document(metadata, Deadline.After(_clock.Now, settings.Lifetime));
+        Volatile.Write(ref _documents[index], document);
+        return document;
     }
-
-    private Uri? ReadJwksUri(JsonElement metadata) =>
-        ReadEndpoint(metadata, OidcConstants.Discovery.JwksUri) is { } found ? _lastKnownJwks = found : null;
 
     // Metadata of another issuer could point to that issuer's keys (OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3).
     private void CheckIssuer(JsonElement metadata, Uri address)
@@ -127,16 +129,14 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
             || !methods.Contains(OidcConstants.EndpointAuthenticationMethods.PostBody));
     }
 
-    // RFC 8414 inserts its part between the host and the issuer's path.
-    private Uri[] Addresses()
+    // OpenID Connect Discovery 1.0 first; RFC 8414 inserts its part between the host and the issuer's path.
+    private Uri AddressOf(int index)
     {
         string issuer = settings.Url!.TrimEnd('/');
+        if (index == 0)
+            return new Uri(issuer + "/" + OidcConstants.Discovery.DiscoveryEndpoint);
         var root = new Uri(issuer);
-        return
-        [
-            new Uri(issuer + "/" + OidcConstants.Discovery.DiscoveryEndpoint),
-            new Uri(root, "/.well-known/oauth-authorization-server" + root.AbsolutePath.TrimEnd('/')),
-        ];
+        return new Uri(root, "/.well-known/oauth-authorization-server" + root.AbsolutePath.TrimEnd('/'));
     }
 
     private sealed record Document(JsonElement? Metadata, Deadline Until);

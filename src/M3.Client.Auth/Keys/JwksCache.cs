@@ -23,11 +23,11 @@ internal sealed class JwksCache : IDisposable
     private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
 
-    // Guards everything below it but _snapshot and _nextLook, which are read without.
+    // Guards everything below it; _snapshot, _lastFailure and the next check are read without, too.
     private readonly Lock _gate = new();
     private readonly Backoff _backoff = new();
     private readonly RefetchAllowance _allowance = new();
-    private readonly SingleFlight<Fetched?> _fetch;
+    private readonly SingleFlight<KeySet> _fetch;
     private Moment _lastFetch;
     private BackchannelException? _lastFailure;
     private Snapshot? _snapshot;
@@ -46,14 +46,14 @@ internal sealed class JwksCache : IDisposable
         _metadata = metadata;
         _log = log;
         _clock = new Clock(timeProvider);
-        _fetch = new SingleFlight<Fetched?>(timeProvider, Backchannel.Timeout, _disposed.Token);
+        _fetch = new SingleFlight<KeySet>(timeProvider, Backchannel.Timeout, _disposed.Token);
     }
 
     /// <summary>The keys in use, whatever their age; null before the first load, and always when no signature is checked.</summary>
     public KeySet? Current => Volatile.Read(ref _snapshot)?.Keys;
 
     /// <summary>Where the keys in use came from; null: there are none.</summary>
-    public Uri? Address => Volatile.Read(ref _snapshot)?.Address;
+    public Uri? Address => Current?.Address;
 
     /// <summary>From when on <see cref="GetAsync"/> has something to do, so that nobody needs to ask before.</summary>
     public Deadline NextCheck => new(Volatile.Read(ref _nextCheckUtcTicks), Volatile.Read(ref _nextCheckMonotonic));
@@ -108,7 +108,7 @@ internal sealed class JwksCache : IDisposable
             fetch = _fetch.InFlight ?? Start(now);
         }
 
-        await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
         lock (_gate)
         {
             if (!ReferenceEquals(_snapshot.Keys, seen))
@@ -128,7 +128,7 @@ internal sealed class JwksCache : IDisposable
         lock (_gate)
             fetch = _fetch.InFlight ?? Start(_clock.Now);
 
-        await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
         lock (_gate)
         {
             if (_lastFailure is { } failure)
@@ -142,57 +142,53 @@ internal sealed class JwksCache : IDisposable
         _disposed.Cancel();
     }
 
-    private async ValueTask<KeySet> RefreshAsync(CancellationToken cancellationToken)
+    private ValueTask<KeySet> RefreshAsync(CancellationToken cancellationToken)
     {
-        Task fetch;
         lock (_gate)
         {
             Moment now = _clock.Now;
             Snapshot? known = _snapshot;
             if (known is not null && !known.RefreshAt.IsPast(now))
-                return known.Keys;
+                return new(known.Keys);
 
             if (_fetch.InFlight is null && _lastFailure is { } failure && _backoff.Remaining(now) is { } wait && wait > TimeSpan.Zero)
             {
                 return known is not null && !known.UsableUntil.IsPast(now)
-                    ? known.Keys
-                    : throw Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure);
+                    ? new(known.Keys)
+                    : ValueTask.FromException<KeySet>(Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure));
             }
 
-            fetch = _fetch.InFlight ?? Start(now);
+            Task<KeySet> fetch = _fetch.InFlight ?? Start(now);
             // Nobody waits while there are usable keys: fresh ones, or stale ones in an outage that is known already (stale-if-error, RFC 5861).
-            if (CanServe(now))
-                return known!.Keys;
-        }
-
-        await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
-        lock (_gate)
-        {
-            // What came just now is fresh, whatever a clock that was set meanwhile says.
-            return _lastFailure is { } failure && (_snapshot is null || _snapshot.UsableUntil.IsPast(_clock.Now))
-                ? throw Unavailable(failure.Message, failure)
-                : _snapshot!.Keys;
+            return CanServe(now) ? new(known!.Keys) : new(fetch.WaitAsync(cancellationToken));
         }
     }
 
+    // However it ends: what is found afterwards tells.
+    private static async Task WaitAsync(Task fetch, CancellationToken cancellationToken)
+    {
+        await fetch.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
     // Under the gate.
-    private Task<Fetched?> Start(Moment now)
+    private Task<KeySet> Start(Moment now)
     {
         _lastFetch = now;
         DeferCheck(Deadline.After(now, Backchannel.Timeout));
-        Task<Fetched?> fetch = _fetch.Announce();
+        Task<KeySet> fetch = _fetch.Announce();
         _ = Detached.Run(() => _fetch.RunAsync(FetchAsync, Conclude));
         return fetch;
     }
 
-    private async Task<Fetched?> FetchAsync(CancellationToken cancellationToken)
+    private async Task<KeySet> FetchAsync(CancellationToken cancellationToken)
     {
         Uri address = await _metadata.FindJwksAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken).ConfigureAwait(false);
-        return new Fetched(address, Read(address, await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false)));
+        return Read(address, await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
     }
 
-    // Whoever waited looks at what there is now: a failure is no reason not to use the keys of before.
-    private (Fetched? Fetched, Exception? Failure) Conclude(Fetched? fetched, Exception? error)
+    // Whoever waits gets the keys there are now: a failure is no reason not to use those of before.
+    private (KeySet? Keys, Exception? Error) Conclude(KeySet? fetched, Exception? error)
     {
         BackchannelException? failure = error switch
         {
@@ -203,6 +199,7 @@ internal sealed class JwksCache : IDisposable
                 : $"the issuer's keys did not arrive within {Duration.Describe(Backchannel.Timeout)}"),
             _ => new BackchannelException($"the issuer's keys could not be fetched ({error.GetType().Name})", error),
         };
+        (KeySet?, Exception?) answer;
         Snapshot? before;
         bool wasDown;
         lock (_gate)
@@ -210,9 +207,13 @@ internal sealed class JwksCache : IDisposable
             (before, wasDown) = (_snapshot, _lastFailure is not null);
             _fetch.Land();
             if (failure is null)
-                Publish(fetched!.Address, fetched.Keys);
+                Publish(fetched!);
             else
                 Defer(failure);
+            // What came just now is fresh, whatever a clock that was set meanwhile says.
+            answer = failure is null || _snapshot?.UsableUntil.IsPast(_clock.Now) == false
+                ? (_snapshot!.Keys, null)
+                : (null, Unavailable(failure.Message, failure));
         }
 
         // Keys there were before, and their story goes on: told once for each change.
@@ -224,12 +225,12 @@ internal sealed class JwksCache : IDisposable
                 _log.KeysNotRefreshed(failure.Message, before.UsableUntil.Utc);
         }
 
-        return (fetched, null);
+        return answer;
     }
 
     private KeySet Read(Uri address, byte[] document)
     {
-        KeySet keys = JwksReader.Read(document);
+        KeySet keys = JwksReader.Read(document, address);
         if (keys.Count == 0)
         {
             throw new BackchannelException(keys.Ignored.Count == 0
@@ -237,19 +238,19 @@ internal sealed class JwksCache : IDisposable
                 : $"the JWKS at {Backchannel.Describe(address)} has no usable key ({string.Join("; ", keys.Ignored.Take(5))})");
         }
 
-        _log.KeysFetched(Backchannel.Describe(address), keys.KeyIds, keys.Ignored);
+        if (_log.Debug)
+            _log.KeysFetched(Backchannel.Describe(address), keys.KeyIds, keys.Ignored);
         return keys;
     }
 
     // Under the gate.
-    private void Publish(Uri address, KeySet keys)
+    private void Publish(KeySet keys)
     {
         Moment now = _clock.Now;
         double refreshFrom = RefreshFrom + (RefreshJitter * ((Random.Shared.NextDouble() * 2) - 1));
         var snapshot = new Snapshot(
             // The same document again keeps the same object, and with it every verdict.
             _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys,
-            address,
             now,
             Deadline.After(now, _lifetime * refreshFrom),
             Deadline.After(now, _lifetime),
@@ -296,7 +297,5 @@ internal sealed class JwksCache : IDisposable
         return error;
     }
 
-    private sealed record Fetched(Uri Address, KeySet Keys);
-
-    private sealed record Snapshot(KeySet Keys, Uri Address, Moment FetchedAt, Deadline RefreshAt, Deadline FreshUntil, Deadline UsableUntil);
+    private sealed record Snapshot(KeySet Keys, Moment FetchedAt, Deadline RefreshAt, Deadline FreshUntil, Deadline UsableUntil);
 }

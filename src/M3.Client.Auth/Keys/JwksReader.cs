@@ -19,8 +19,10 @@ internal static class JwksReader
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
+    /// <param name="document">The JWKS.</param>
+    /// <param name="address">Where it is from.</param>
     /// <exception cref="BackchannelException">It is no JWKS at all, or one beyond all measure.</exception>
-    public static KeySet Read(ReadOnlyMemory<byte> document)
+    public static KeySet Read(ReadOnlyMemory<byte> document, Uri? address = null)
     {
         ReadOnlyMemory<byte> json = document.Span.StartsWith(ByteOrderMark) ? document[ByteOrderMark.Length..] : document;
         List<VerificationKey> usable = [];
@@ -34,7 +36,7 @@ internal static class JwksReader
             throw new BackchannelException("the JWKS is not valid JSON", e);
         }
 
-        return new KeySet(usable, ignored, document.Span);
+        return new KeySet(address, usable, ignored, document.Span);
     }
 
     private static void ReadDocument(ReadOnlyMemory<byte> json, List<VerificationKey> usable, List<string> ignored)

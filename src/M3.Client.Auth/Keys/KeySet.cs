@@ -11,15 +11,19 @@ internal sealed class KeySet
     private readonly Dictionary<string, VerificationKey[]> _byId;
     private readonly byte[] _fingerprint;
 
-    public KeySet(IReadOnlyList<VerificationKey> keys, IReadOnlyList<string> ignored, ReadOnlySpan<byte> document)
+    public KeySet(Uri? address, IReadOnlyList<VerificationKey> keys, IReadOnlyList<string> ignored, ReadOnlySpan<byte> document)
     {
         _byId = new Dictionary<string, VerificationKey[]>(keys.Count, StringComparer.Ordinal);
         foreach (VerificationKey key in keys)
             _byId[key.KeyId] = _byId.TryGetValue(key.KeyId, out VerificationKey[]? same) ? [.. same, key] : [key];
         _fingerprint = SHA256.HashData(document);
+        Address = address;
         Count = keys.Count;
         Ignored = ignored;
     }
+
+    /// <summary>Where they came from.</summary>
+    public Uri? Address { get; }
 
     /// <summary>How many keys can verify.</summary>
     public int Count { get; }
@@ -33,8 +37,8 @@ internal sealed class KeySet
     public IReadOnlyList<string> Describe() =>
         [.. _byId.Values.SelectMany(same => same).Select(key => $"{Printable.Text(key.KeyId)} ({key.Algorithm})")];
 
-    /// <summary>Whether both came from the same document, so that a verdict on one holds for the other.</summary>
-    public bool IsSameAs(KeySet other) => _fingerprint.AsSpan().SequenceEqual(other._fingerprint);
+    /// <summary>Whether both are the same document from the same place, so that a verdict on one holds for the other.</summary>
+    public bool IsSameAs(KeySet other) => Address == other.Address && _fingerprint.AsSpan().SequenceEqual(other._fingerprint);
 
     public bool Verify(ParsedJwt token)
     {

@@ -13,21 +13,20 @@ internal sealed class VerificationKey
 {
     private const int EcdsaP256SignatureLength = 64;
 
-    private readonly Func<byte[], byte[], bool> _verify;
+    private readonly RSAParameters _parameters;
+    private readonly ECDsa? _ecdsa;
+    private RSA? _rsa;
 
     public VerificationKey(string keyId, RSAParameters parameters)
     {
         (KeyId, Algorithm) = (keyId, OidcConstants.Algorithms.Asymmetric.RS256);
-        var rsa = new Lazy<RSA>(() => RSA.Create(parameters));
-        _verify = (signingInput, signature) => rsa.Value.VerifyData(signingInput, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        _parameters = parameters;
     }
 
     public VerificationKey(string keyId, ECDsa ecdsa)
     {
         (KeyId, Algorithm) = (keyId, OidcConstants.Algorithms.Asymmetric.ES256);
-        // Exactly R and S (RFC 7518, section 3.4): no DER, nothing appended.
-        _verify = (signingInput, signature) => signature.Length == EcdsaP256SignatureLength
-            && ecdsa.VerifyData(signingInput, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+        _ecdsa = ecdsa;
     }
 
     public string KeyId { get; }
@@ -38,11 +37,24 @@ internal sealed class VerificationKey
     {
         try
         {
-            return _verify(signingInput, signature);
+            // Of ECDSA exactly R and S (RFC 7518, section 3.4): no DER, nothing appended.
+            return _ecdsa is null
+                ? (Volatile.Read(ref _rsa) ?? ImportRsa()).VerifyData(signingInput, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+                : signature.Length == EcdsaP256SignatureLength
+                && _ecdsa.VerifyData(signingInput, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
             return false;
         }
+    }
+
+    private RSA ImportRsa()
+    {
+        RSA imported = RSA.Create(_parameters);
+        if (Interlocked.CompareExchange(ref _rsa, imported, null) is not { } first)
+            return imported;
+        imported.Dispose();
+        return first;
     }
 }

@@ -196,18 +196,8 @@ public sealed class M3AuthOptions : IFormattable
 
     internal IssuerSettings ToIssuerSettings() => new(IssuerUrl, JwksUrl, JwksCacheTtl, Prefix);
 
-    internal ValidationRules ToValidationRules() => new()
-    {
-        Issuer = IssuerUrl,
-        Audience = Audience,
-        RequiredScopes = (IReadOnlySet<string>)RequiredScopes,
-        ValidateSignature = ValidateSignature,
-        ValidateLifetime = ValidateLifetime,
-        ValidateAudience = ValidateAudience,
-        ValidateIssuer = ValidateIssuer,
-        ClientId = ClientId,
-        Prefix = Prefix,
-    };
+    internal ValidationRules ToValidationRules() => new(IssuerUrl, Audience, (IReadOnlySet<string>)RequiredScopes, ValidateSignature,
+        ValidateLifetime, ValidateAudience, ValidateIssuer, ClientId, Prefix);
 
     /// <summary>A copy that nobody else holds.</summary>
     internal M3AuthOptions Copy()

@@ -6,7 +6,7 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
     public string Name => string.Join(", ", sources.Select(TokenSourceExtensions.DescribeSource));
 
     // As often as its most eager source: one that is not to be polled is left out then, see below.
-    public TimeSpan? PollInterval { get; } = sources.Min(source => source.PollInterval);
+    public TimeSpan? PollInterval { get; } = FindShortest(sources);
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
         (await ReadWithSourceAsync(context, cancellationToken).ConfigureAwait(false))?.Token;
@@ -23,6 +23,18 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
         }
 
         return null;
+    }
+
+    private static TimeSpan? FindShortest(IReadOnlyList<ITokenSource> sources)
+    {
+        TimeSpan? shortest = null;
+        foreach (ITokenSource source in sources)
+        {
+            if (source.PollInterval is { } interval && !(shortest <= interval))
+                shortest = interval;
+        }
+
+        return shortest;
     }
 
     // Whether anything has changed up to the source whose token is in use. Null: that source has none any more.

@@ -26,8 +26,12 @@ public interface ITokenSource
     /// <param name="cancellationToken">As for <see cref="ReadAsync"/>.</param>
     /// <returns>Null when there is none.</returns>
     /// <exception cref="M3AuthException">As for <see cref="ReadAsync"/>.</exception>
-    async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
-        await ReadAsync(context, cancellationToken).ConfigureAwait(false) is { } token && !string.IsNullOrWhiteSpace(token)
-            ? new TokenReading(token, this)
-            : null;
+    ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    {
+        ValueTask<string?> reading = ReadAsync(context, cancellationToken);
+        return reading.IsCompletedSuccessfully ? new(TokenReading.Of(reading.Result, this)) : WaitAsync(reading, this);
+
+        static async ValueTask<TokenReading?> WaitAsync(ValueTask<string?> reading, ITokenSource source) =>
+            TokenReading.Of(await reading.ConfigureAwait(false), source);
+    }
 }

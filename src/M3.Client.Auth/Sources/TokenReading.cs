@@ -23,6 +23,9 @@ public sealed class TokenReading(string token, ITokenSource source) : IFormattab
     /// <summary>The source's name; never the token.</summary>
     public override string ToString() => $"TokenReading {{ Source = {Source.DescribeSource()} }}";
 
+    /// <summary>Null when the source has no token.</summary>
+    internal static TokenReading? Of(string? token, ITokenSource source) => string.IsNullOrWhiteSpace(token) ? null : new TokenReading(token, source);
+
     // Loggers such as NLog take apart whatever cannot be formatted.
     string IFormattable.ToString(string? format, IFormatProvider? formatProvider) => ToString();
 }

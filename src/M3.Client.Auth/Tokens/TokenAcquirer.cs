@@ -12,7 +12,6 @@ internal sealed record Acquisition(CachedToken? Token, Exception? Error, ITokenS
 internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, Backchannel backchannel, IssuerMetadata metadata, JwksCache jwks,
     NegativeCache failures, Log log)
 {
-    private readonly ValidationRules _rules = options.ToValidationRules();
     private readonly TokenValidator _validator = new(options.ToValidationRules(), options.TimeProvider, jwks, backchannel);
     private readonly Clock _clock = new(options.TimeProvider);
 
@@ -26,6 +25,7 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
     {
         TokenSourceContext? context = null;
         TokenReading? reading = null;
+        bool isRead = false;
         try
         {
             if (current?.Keys is not null && jwks.NextCheck.IsPast(_clock.Now))
@@ -41,14 +41,16 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
 
             context = NewContext(held, rejected, isUrgent: rejected is not null || current?.IsUsable(_clock.Now, jwks) != true);
             reading = await context.ReadAsync(source, cancellationToken).ConfigureAwait(false);
-            CachedToken token = current is not null && reading?.Token == current.Reading.Token && current.IsUsable(_clock.Now, jwks)
-                ? current
-                : await ValidateNewAsync(reading, cancellationToken).ConfigureAwait(false);
+            isRead = true;
+            if (current is null || reading?.Token != current.Reading.Token || !current.IsUsable(_clock.Now, jwks))
+                current = Accept(reading!, await _validator.ValidateAsync(Parse(reading), cancellationToken).ConfigureAwait(false));
             failures.Forget(reading!.Source);
-            return new Acquisition(WithNextCheck(token), null, reading.Source);
+            return new Acquisition(WithNextCheck(current), null, reading.Source);
         }
         catch (Exception e) when (!(e is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
+            if (isRead && e is M3AuthException refusal)
+                Refuse(reading?.Token, (reading?.Source ?? source).DescribeSource(), refusal);
             // What a source returned that is no valid token stands like its failure.
             if (reading is not null)
                 failures.Remember(reading.Source, e, context!.IsUrgent);
@@ -72,53 +74,44 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
         ClientSecret = options.ClientSecret,
     };
 
-    private async ValueTask<CachedToken> ValidateNewAsync(TokenReading? reading, CancellationToken cancellationToken)
+    private ParsedJwt Parse(TokenReading? reading)
     {
-        string name = (reading?.Source ?? source).DescribeSource();
-        try
-        {
-            if (reading is null)
-                throw new MissingTokenException($"looked in {name}{DefaultTokenSource.DescribeMissingHalf(options)}");
-            ValidatedToken validated = await ValidateAsync(reading.Token, cancellationToken).ConfigureAwait(false);
-            if (log.Debug)
-                log.TokenAccepted(name, validated.Token.ToString(), validated.Token.KeyId, validated.Token.Algorithm, _rules.Checks, validated.Token.Scopes);
-            DateTimeOffset expiresAt = options.ValidateLifetime ? validated.Token.ExpiresAt : DateTimeOffset.MaxValue;
-            Deadline renewAt = RefreshPolicy.RenewAt(_clock.Now, expiresAt, reading.Source.PollInterval is not null, Random.Shared.NextDouble());
-            return new CachedToken(reading, validated, expiresAt, renewAt);
-        }
-        catch (M3AuthException e)
-        {
-            log.TokenRefused(name, e.Error.ToString(), e.Message);
-            throw;
-        }
+        if (reading is null)
+            throw new MissingTokenException($"looked in {source.DescribeSource()}{DefaultTokenSource.DescribeMissingHalf(options)}");
+        if (_refusal is { } refusal && refusal.Raw == reading.Token && ReferenceEquals(refusal.Keys, jwks.Current))
+            refusal.Error.Throw();
+        return ParsedJwt.Parse(reading.Token);
+    }
+
+    private CachedToken Accept(TokenReading reading, ValidatedToken validated)
+    {
+        M3AccessToken token = validated.Token;
+        if (log.Debug)
+            log.TokenAccepted(reading.Source.DescribeSource(), token.ToString(), token.KeyId, token.Algorithm, _validator.Checks, token.Scopes);
+        DateTimeOffset expiresAt = options.ValidateLifetime ? token.ExpiresAt : DateTimeOffset.MaxValue;
+        Deadline renewAt = RefreshPolicy.RenewAt(_clock.Now, expiresAt, reading.Source.PollInterval is not null, Random.Shared.NextDouble());
+        return new CachedToken(reading, validated, expiresAt, renewAt);
+    }
+
+    private void Refuse(string? raw, string from, M3AuthException error)
+    {
+        bool needsAnother = error is InvalidTokenFormatException or InvalidIssuerException or InvalidAudienceException or MissingScopesException;
+        if (raw is not null && needsAnother && _refusal?.Error.SourceException != error)
+            _refusal = new Refusal(raw, jwks.Current, ExceptionDispatchInfo.Capture(error));
+        log.TokenRefused(from, error.Error.ToString(), error.Message);
     }
 
     private async ValueTask<CachedToken?> TryRevalidateAsync(CachedToken token, CancellationToken cancellationToken)
     {
         try
         {
-            return new CachedToken(token.Reading, await ValidateAsync(token.Reading.Token, cancellationToken).ConfigureAwait(false), token.ExpiresAt, token.RenewAt);
+            ValidatedToken validated = await _validator.ValidateAsync(Parse(token.Reading), cancellationToken).ConfigureAwait(false);
+            return new CachedToken(token.Reading, validated, token.ExpiresAt, token.RenewAt);
         }
         catch (M3AuthException e) when (e is not JwksUnavailableException)
         {
-            log.TokenRefused("the cache", e.Error.ToString(), e.Message);
+            Refuse(token.Reading.Token, "the cache", e);
             return null;
-        }
-    }
-
-    private async ValueTask<ValidatedToken> ValidateAsync(string raw, CancellationToken cancellationToken)
-    {
-        if (_refusal is { } refusal && refusal.Raw == raw && ReferenceEquals(refusal.Keys, jwks.Current))
-            refusal.Error.Throw();
-
-        try
-        {
-            return await _validator.ValidateAsync(ParsedJwt.Parse(raw), cancellationToken).ConfigureAwait(false);
-        }
-        catch (M3AuthException e) when (e is InvalidTokenFormatException or InvalidIssuerException or InvalidAudienceException or MissingScopesException)
-        {
-            _refusal = new Refusal(raw, jwks.Current, ExceptionDispatchInfo.Capture(e));
-            throw;
         }
     }
 

@@ -11,6 +11,9 @@ internal sealed class TokenValidator(ValidationRules rules, TimeProvider timePro
     // M3's clock decides, not ours: exp has no leeway, as there; a clock that is a little behind must not refuse a token just issued.
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(60);
 
+    /// <summary>The checks that are on, by the names of the claims.</summary>
+    public IEnumerable<string> Checks => rules.Checks;
+
     /// <exception cref="M3AuthException">A rule is broken; the type says which.</exception>
     public async ValueTask<ValidatedToken> ValidateAsync(ParsedJwt token, CancellationToken cancellationToken)
     {

@@ -124,7 +124,7 @@ public sealed class StructuredLogTests
         log.TokenFileIsOpen($"/run/{token}");
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
         log.KeysFetched(Backchannel.Describe(new Uri($"{FakeIssuer.Url}/jwks?token={token}")), [token], JwksReader.Read("""{"keys":[{"kty":"oct","kid":"a"}]}"""u8.ToArray()).Ignored);
-        log.TokenAccepted(TokenSources.FromValue(token).DescribeSource(), valid.ToString(), token, "RS256", new ValidationRules { RequiredScopes = new HashSet<string>() }.Checks, [token]);
+        log.TokenAccepted(TokenSources.FromValue(token).DescribeSource(), valid.ToString(), token, "RS256", new ValidationRules(null, null, new HashSet<string>()).Checks, [token]);
         log.TokenRefused("the environment variable M3_OAUTH2_TOKEN", nameof(M3AuthError.TokenExpired), $"at noon: {token}");
         log.Sending("POST", Origin.Describe(new Uri(Scene.Address, $"/sse?token={token}")), token, valid.ExpiresAt, "98 of 100 left");
         log.RequestRefused(nameof(M3AuthError.Rejected), $"M3 answered {token}");

@@ -239,28 +239,19 @@ public sealed class BudgetTests
     [Test]
     public void Of_two_pauses_that_come_at_once_the_longer_one_stays()
     {
-        const int Rounds = 20_000;
         var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
         var options = new M3AuthOptions { TimeProvider = clock };
-        RequestBudget[] budgets = [.. Enumerable.Range(0, Rounds).Select(_ => new RequestBudget(options, new Log(null, debug: false, options.TimeProvider)))];
-        int arrived = 0;
-        Together.Run(2, thread =>
-        {
-            for (int round = 0; round < Rounds; round++)
-            {
-                Interlocked.Increment(ref arrived);
-                var wait = default(SpinWait);
-                while (Volatile.Read(ref arrived) < (round + 1) * 2)
-                    wait.SpinOnce(sleep1Threshold: -1);
-                budgets[round].Pause(new(TimeSpan.FromSeconds(thread == 0 ? 20 : 30)));
-            }
-        });
+        RequestBudget[] budgets = [.. Enumerable.Range(0, 20_000).Select(_ => new RequestBudget(options, new Log(null, debug: false, options.TimeProvider)))];
 
-        foreach (RequestBudget budget in budgets)
+        int rounds = Together.RunRounds(budgets.Length, Pause(seconds: 20), Pause(seconds: 30));
+
+        foreach (RequestBudget budget in budgets.Take(rounds))
         {
             var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject", 1, clock.GetTimestamp()));
             Assert.That(refused.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(30)));
         }
+
+        Action<int> Pause(int seconds) => round => budgets[round].Pause(new(TimeSpan.FromSeconds(seconds)));
     }
 
     [Test]

@@ -173,28 +173,20 @@ public sealed class SlidingLogTests
     [TestCase(2)]
     public void A_request_that_is_just_being_counted_in_counts_for_whoever_comes_meanwhile(int limit)
     {
-        const int Windows = 100_000;
         var log = new SlidingLog(limit, Window);
-        int arrived = 0;
-        int[] taken = new int[Windows];
-        Together.Run(2, _ =>
+        int[] taken = new int[100_000];
+        Action<int> step = window =>
         {
-            for (int window = 0; window < Windows; window++)
+            for (int i = 0; i < limit; i++)
             {
-                // Both at the same instant, or nearly: the first to come starts the second.
-                Interlocked.Increment(ref arrived);
-                var wait = default(SpinWait);
-                while (Volatile.Read(ref arrived) < 2 * (window + 1))
-                    wait.SpinOnce(sleep1Threshold: -1);
-                for (int i = 0; i < limit; i++)
-                {
-                    if (log.TryTake(Start + (window * Window.Ticks), 1, out long _))
-                        Interlocked.Increment(ref taken[window]);
-                }
+                if (log.TryTake(Start + (window * Window.Ticks), 1, out long _))
+                    Interlocked.Increment(ref taken[window]);
             }
-        });
+        };
 
-        Assert.That(taken, Has.All.EqualTo(limit));
+        int windows = Together.RunRounds(taken.Length, step, step);
+
+        Assert.That(taken.Take(windows), Has.All.EqualTo(limit));
     }
 
     [Test]
@@ -216,25 +208,18 @@ public sealed class SlidingLogTests
     [TestCase(3)]
     public void Of_a_request_and_a_retirement_at_once_one_alone_succeeds(int limit)
     {
-        const int Rounds = 50_000;
-        SlidingLog[] logs = [.. Enumerable.Range(0, Rounds).Select(_ => new SlidingLog(limit, Window))];
-        int arrived = 0;
-        int[] succeeded = new int[Rounds];
-        Func<SlidingLog, bool>[] steps = [log => log.TryTake(Start, 1, out _), log => log.TryRetire(Start)];
-        Together.Run(steps.Length, thread =>
-        {
-            for (int round = 0; round < Rounds; round++)
-            {
-                Interlocked.Increment(ref arrived);
-                var wait = default(SpinWait);
-                while (Volatile.Read(ref arrived) < 2 * (round + 1))
-                    wait.SpinOnce(sleep1Threshold: -1);
-                if (steps[thread](logs[round]))
-                    Interlocked.Increment(ref succeeded[round]);
-            }
-        });
+        SlidingLog[] logs = [.. Enumerable.Range(0, 50_000).Select(_ => new SlidingLog(limit, Window))];
+        int[] succeeded = new int[logs.Length];
 
-        Assert.That(succeeded, Has.All.EqualTo(1));
+        int rounds = Together.RunRounds(logs.Length, Step(log => log.TryTake(Start, 1, out _)), Step(log => log.TryRetire(Start)));
+
+        Assert.That(succeeded.Take(rounds), Has.All.EqualTo(1));
+
+        Action<int> Step(Func<SlidingLog, bool> step) => round =>
+        {
+            if (step(logs[round]))
+                Interlocked.Increment(ref succeeded[round]);
+        };
     }
 
     [Test]

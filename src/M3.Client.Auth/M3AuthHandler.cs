@@ -48,27 +48,27 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (!IsOurs(request))
             return base.SendAsync(request, cancellationToken);
 
-        // The whole way without a state machine, when the token is cached and the budget has room.
+        // The whole walk without a state machine, when the token is cached, a permit at hand, and the answer an ordinary one.
         Uri? target = request.RequestUri;
-        M3AccessToken? token;
-        int? permits;
+        AdmittedRequest admitted = default;
         try
         {
-            token = TryPrepare(request, out permits);
+            Origin origin = _registration.Origins.Check(request);
+            RequestBudget? budget = _registration.BudgetOf(origin);
+            if (!_registration.Admission.TryAdmit(request, budget, out int? calls, out admitted))
+                return WalkAsync(request, budget, calls, async: true, cancellationToken).AsTask();
+
+            Attach(request, admitted.Token, budget);
+            Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
+            if (!sending.IsCompletedSuccessfully || M3Answer.NeedsReading(sending.Result))
+                return ReadAnswerAsync(request, target, admitted, sending, cancellationToken);
+            admitted.Answered(sending.Result, _registration.Options.TimeProvider);
+            return sending;
         }
-        catch (M3AuthException e)
+        catch (Exception e)
         {
-            _registration.Refused(e);
-            return Task.FromException<HttpResponseMessage>(e);
+            return Task.FromException<HttpResponseMessage>(Fail(e, admitted));
         }
-
-        if (token is null)
-            return PrepareAndSendAsync(request, permits, cancellationToken);
-
-        Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
-        return sending.IsCompletedSuccessfully && !M3Answer.NeedsReading(sending.Result)
-            ? sending
-            : ReadAnswerAsync(request, target, token, sending, cancellationToken);
     }
 
     /// <inheritdoc />
@@ -80,29 +80,20 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (!IsOurs(request))
             return base.Send(request, cancellationToken);
 
-        Uri? target = request.RequestUri;
-        IDisposable? lease = null;
+        RequestBudget? budget;
         try
         {
-            M3AccessToken? token = TryPrepare(request, out int? permits);
-            if (token is null)
-            {
-                (token, lease) = Wait(() => _registration.Budget.AdmitAsync(request, permits, _registration.Tokens, cancellationToken), cancellationToken);
-                Attach(request, token);
-            }
-
-            HttpResponseMessage response = base.Send(request, cancellationToken);
-            return M3Answer.NeedsReading(response) ? ReadRefusal(request, target, token, response, cancellationToken) : response;
+            budget = _registration.BudgetOf(_registration.Origins.Check(request));
         }
-        catch (M3AuthException e)
+        catch (Exception e)
         {
-            _registration.Refused(e);
+            Fail(e, default);
             throw;
         }
-        finally
-        {
-            lease?.Dispose();
-        }
+
+        // It has ended when it returns: whatever waits in it waits on this thread.
+        ValueTask<HttpResponseMessage> walk = WalkAsync(request, budget, calls: null, async: false, cancellationToken);
+        return walk.IsCompleted ? walk.GetAwaiter().GetResult() : throw new InvalidOperationException("The synchronous walk left its thread.");
     }
 
     /// <inheritdoc />
@@ -113,81 +104,96 @@ public sealed class M3AuthHandler : DelegatingHandler
         base.Dispose(disposing);
     }
 
-    // The same walk for a token that is not at hand, or a budget that makes its callers wait.
-    private async Task<HttpResponseMessage> PrepareAndSendAsync(HttpRequestMessage request, int? permits, CancellationToken cancellationToken)
+    // Token, budget, header, send, read the answer: where something has to be waited for, or all of it on the caller's thread.
+    private async ValueTask<HttpResponseMessage> WalkAsync(HttpRequestMessage request, RequestBudget? budget, int? calls, bool async, CancellationToken cancellationToken)
     {
         Uri? target = request.RequestUri;
-        Admission admission;
+        AdmittedRequest admitted = default;
         try
         {
-            admission = await _registration.Budget.AdmitAsync(request, permits, _registration.Tokens, cancellationToken).ConfigureAwait(false);
-        }
-        catch (M3AuthException e)
-        {
-            _registration.Refused(e);
-            throw;
-        }
+            if (async)
+                admitted = await _registration.Admission.AdmitAsync(request, budget, calls, cancellationToken).ConfigureAwait(false);
+            else if (!_registration.Admission.TryAdmit(request, budget, out calls, out admitted))
+                admitted = AdmitOnThisThread(request, budget, calls, cancellationToken);
 
-        using IDisposable? lease = admission.Lease;
-        Attach(request, admission.Token);
-        HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-        return M3Answer.NeedsReading(response)
-            ? await ReadRefusalAsync(request, target, admission.Token, response, cancellationToken).ConfigureAwait(false)
-            : response;
-    }
-
-    private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Uri? target, M3AccessToken token,
-        Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
-    {
-        HttpResponseMessage response = await sending.ConfigureAwait(false);
-        return M3Answer.NeedsReading(response)
-            ? await ReadRefusalAsync(request, target, token, response, cancellationToken).ConfigureAwait(false)
-            : response;
-    }
-
-    // Apart, so that an ordinary answer that comes later costs one small state machine.
-    private async Task<HttpResponseMessage> ReadRefusalAsync(HttpRequestMessage request, Uri? target, M3AccessToken token,
-        HttpResponseMessage response, CancellationToken cancellationToken)
-    {
-        try
-        {
-            if (MayRepeat(request, target, response) && await TryRenewAsync(request, token, cancellationToken).ConfigureAwait(false) is { } renewed)
-            {
-                response.Dispose();
-                token = renewed;
-                response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            }
-
-            return Judge(request, target, token, response);
+            Attach(request, admitted.Token, budget);
+            HttpResponseMessage response = async
+                ? await base.SendAsync(request, cancellationToken).ConfigureAwait(false)
+                : base.Send(request, cancellationToken);
+            if (M3Answer.NeedsReading(response))
+                return await ReadRefusalAsync(request, target, admitted, response, async, cancellationToken).ConfigureAwait(false);
+            admitted.Answered(response, _registration.Options.TimeProvider);
+            return response;
         }
         catch (Exception e)
         {
-            response.Dispose();
-            if (e is M3AuthException refusal)
-                _registration.Refused(refusal);
+            Fail(e, admitted);
             throw;
         }
     }
 
-    private HttpResponseMessage ReadRefusal(HttpRequestMessage request, Uri? target, M3AccessToken token,
-        HttpResponseMessage response, CancellationToken cancellationToken)
+    // The end of the walk for an answer that comes later: one small state machine.
+    private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Uri? target, AdmittedRequest admitted,
+        Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
     {
         try
         {
-            if (MayRepeat(request, target, response) && Wait(() => TryRenewAsync(request, token, cancellationToken), cancellationToken) is { } renewed)
+            HttpResponseMessage response = await sending.ConfigureAwait(false);
+            if (M3Answer.NeedsReading(response))
+                return await ReadRefusalAsync(request, target, admitted, response, async: true, cancellationToken).ConfigureAwait(false);
+            admitted.Answered(response, _registration.Options.TimeProvider);
+            return response;
+        }
+        catch (Exception e)
+        {
+            Fail(e, admitted);
+            throw;
+        }
+    }
+
+    // The one retry after a 401 is free: the call keeps its permit.
+    private async ValueTask<HttpResponseMessage> ReadRefusalAsync(HttpRequestMessage request, Uri? target, AdmittedRequest admitted,
+        HttpResponseMessage response, bool async, CancellationToken cancellationToken)
+    {
+        M3AccessToken token = admitted.Token;
+        try
+        {
+            if (MayRepeat(request, target, response))
             {
-                response.Dispose();
-                token = renewed;
-                response = base.Send(request, cancellationToken);
+                M3AccessToken? renewed = async
+                    ? await TryRenewAsync(token, cancellationToken).ConfigureAwait(false)
+                    : RenewOnThisThread(token, cancellationToken);
+                if (renewed is not null)
+                {
+                    response.Dispose();
+                    token = renewed;
+                    Attach(request, token, admitted.Budget);
+                    response = async
+                        ? await base.SendAsync(request, cancellationToken).ConfigureAwait(false)
+                        : base.Send(request, cancellationToken);
+                }
             }
 
-            return Judge(request, target, token, response);
+            M3AuthException? error = ProcessResponse(request, target, token, response, admitted.Budget);
+            if (error is not null && _registration.Options.ThrowOnRejection)
+                throw error;
+            admitted.Answered(response, _registration.Options.TimeProvider);
+            return response;
         }
         catch
         {
             response.Dispose();
             throw;
         }
+    }
+
+    // The caller's exception, once what the request held is given back. Every failure leaves through here.
+    private Exception Fail(Exception failure, AdmittedRequest admitted)
+    {
+        admitted.Failed(failure);
+        if (failure is M3AuthException refusal)
+            _registration.Refused(refusal);
+        return failure;
     }
 
     // A request passes untouched when OAuth2 is off, and when its caller authenticates it otherwise. A header from here, on a message
@@ -209,31 +215,14 @@ public sealed class M3AuthHandler : DelegatingHandler
         return !isForeign;
     }
 
-    // Origin, token, budget, header; null when anything of it has to wait.
-    private M3AccessToken? TryPrepare(HttpRequestMessage request, out int? permits)
-    {
-        _registration.Origins.Check(request);
-        RequestBudget budget = _registration.Budget;
-        permits = budget.CountPermits(request);
-        // The one look at the clocks: nothing is waited for from here on.
-        Moment now = _registration.Clock.Now;
-        if (permits is not { } count || (count > 0 && budget.MayWait) || _registration.OwnTokens?.TryGetCached(now) is not { } token)
-            return null;
-        if (count > 0)
-            budget.Take(token.Subject, count, now.Monotonic);
-
-        Attach(request, token);
-        return token;
-    }
-
-    private void Attach(HttpRequestMessage request, M3AccessToken token)
+    private void Attach(HttpRequestMessage request, M3AccessToken token, RequestBudget? budget)
     {
         request.Headers.Authorization = token.Header;
         _registration.RememberSent(token);
         if (_registration.Log.Debug)
         {
             _registration.Log.Sending(request.Method.ToString(), Origin.Describe(request.RequestUri), token.Subject, token.ExpiresAt,
-                _registration.Budget.Describe(token.Subject));
+                budget?.Describe(token.Subject) ?? "off");
         }
     }
 
@@ -242,15 +231,12 @@ public sealed class M3AuthHandler : DelegatingHandler
         response.StatusCode == HttpStatusCode.Unauthorized && Reached(request, target, response) == target
         && request.Content is null or ByteArrayContent or ReadOnlyMemoryContent or JsonContent;
 
-    private async ValueTask<M3AccessToken?> TryRenewAsync(HttpRequestMessage request, M3AccessToken rejected, CancellationToken cancellationToken)
+    private async ValueTask<M3AccessToken?> TryRenewAsync(M3AccessToken rejected, CancellationToken cancellationToken)
     {
         try
         {
             M3AccessToken renewed = await _registration.Tokens.RenewTokenAsync(rejected, cancellationToken).ConfigureAwait(false);
-            if (renewed.Value == rejected.Value)
-                return null;
-            Attach(request, renewed);
-            return renewed;
+            return renewed.Value == rejected.Value ? null : renewed;
         }
         catch (M3AuthException e)
         {
@@ -260,64 +246,35 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
     }
 
-    private HttpResponseMessage Judge(HttpRequestMessage request, Uri? target, M3AccessToken token, HttpResponseMessage response)
+    // The error of a refusal; null: the answer is the caller's.
+    private M3AuthException? ProcessResponse(HttpRequestMessage request, Uri? target, M3AccessToken token, HttpResponseMessage response, RequestBudget? budget)
     {
         Uri? reached = Reached(request, target, response);
         if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.RetryAfter is { } retryAfter && reached == target)
-            _registration.Budget.Pause(retryAfter);
+            budget?.Pause(retryAfter, _registration.Options.TimeProvider.GetUtcNow());
 
         M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && reached != target
             ? M3Answer.AfterRedirect(response, target, reached)
             : M3Answer.ReadRefusal(response, token, _registration.Options.RequiredScopes);
-        if (error is null)
-            return response;
-        if (_registration.Options.ThrowOnRejection)
-            throw error;
+        if (error is not null && !_registration.Options.ThrowOnRejection)
+        {
+            error.Prefix = _registration.Options.Prefix;
+            response.RequestMessage?.Options.Set(M3Answer.ErrorKey, (response, error));
+        }
 
-        error.Prefix = _registration.Options.Prefix;
-        response.RequestMessage?.Options.Set(M3Answer.ErrorKey, (response, error));
-        return response;
+        return error;
     }
 
     // Where the answer comes from. A handler that follows redirects says it in its answer, or in the message alone, or in both.
     private static Uri? Reached(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
         response.RequestMessage?.RequestUri is { } reached && reached != target ? reached : request.RequestUri;
 
-    // It begins on the caller's thread, so that what is at hand needs no thread of the pool, and without the caller's synchronization
-    // context, which nobody serves meanwhile. The bound is our own: on a pool without a free thread HttpClient's timeout never fires.
-    private T Wait<T>(Func<ValueTask<T>> work, CancellationToken cancellationToken)
-    {
-        SynchronizationContext? context = SynchronizationContext.Current;
-        SynchronizationContext.SetSynchronizationContext(null);
-        ValueTask<T> pending;
-        try
-        {
-            // A provider of the user's may do anything, its caller's scheduler included.
-            pending = _registration.OwnTokens is null ? new(Task.Run(() => work().AsTask(), CancellationToken.None)) : work();
-        }
-        finally
-        {
-            SynchronizationContext.SetSynchronizationContext(context);
-        }
+    private AdmittedRequest AdmitOnThisThread(HttpRequestMessage request, RequestBudget? budget, int? calls, CancellationToken cancellationToken) =>
+        Wait(() => _registration.Admission.AdmitAsync(request, budget, calls, cancellationToken), cancellationToken);
 
-        if (pending.IsCompleted)
-            return pending.GetAwaiter().GetResult();
+    private M3AccessToken? RenewOnThisThread(M3AccessToken rejected, CancellationToken cancellationToken) =>
+        Wait(() => TryRenewAsync(rejected, cancellationToken), cancellationToken);
 
-        Task<T> waiting = pending.AsTask();
-        try
-        {
-            if (Task.WaitAny([waiting], (int)_registration.LongestSynchronousWait.TotalMilliseconds, cancellationToken) < 0)
-            {
-                throw new TokenRequestFailedException($"no token within {Duration.Describe(_registration.LongestSynchronousWait)} "
-                    + "(a synchronous call blocks its thread: with none left in the pool, nothing that it waits for can go on)", isTransient: true);
-            }
-        }
-        catch
-        {
-            Detached.Abandon(waiting);
-            throw;
-        }
-
-        return waiting.GetAwaiter().GetResult();
-    }
+    private T Wait<T>(Func<ValueTask<T>> work, CancellationToken cancellationToken) =>
+        SynchronousWait.For(work, _registration.Admission.HasOwnTokens, _registration.LongestSynchronousWait, cancellationToken);
 }

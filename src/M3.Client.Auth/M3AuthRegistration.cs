@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
 namespace M3.Client.Auth;
@@ -11,24 +12,26 @@ internal sealed class M3AuthRegistration
     // More than a retry policy can lag behind, with short tokens or with users who take turns.
     private const int SentRemembered = 64;
 
+    private readonly M3SharedState _sharedState;
+    private readonly ConcurrentDictionary<Origin, RequestBudget> _budgets = new(ReferenceEqualityComparer.Instance);
+    private LastBudget? _lastBudget;
     private bool _foreignLogged;
     private M3AccessToken? _lastSent;
 
     // Newest first; swapped whole.
     private string[] _sent = [];
 
-    public M3AuthRegistration(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory)
+    public M3AuthRegistration(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory, M3SharedState? sharedState = null)
     {
         ArgumentNullException.ThrowIfNull(tokens);
         ArgumentNullException.ThrowIfNull(options);
         Options = SettingsValidator.CopyForSending(options);
         Log = new Log(loggerFactory, Options.Debug, Options.TimeProvider);
-        Clock = new Clock(Options.TimeProvider);
         Tokens = tokens;
-        OwnTokens = tokens is M3TokenProvider own && own.TimeProvider == Options.TimeProvider ? own : null;
+        Admission = new Admission(Options, tokens);
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
-        Budget = new RequestBudget(Options, Log);
+        _sharedState = Options.SharedState ?? sharedState ?? M3SharedState.CreateInProcess();
         LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
     }
 
@@ -36,21 +39,29 @@ internal sealed class M3AuthRegistration
 
     public Log Log { get; }
 
-    public Clock Clock { get; }
-
     public IM3TokenProvider Tokens { get; }
 
-    /// <summary>The provider when it is this library's and goes by the same clock: its cached token can be had with a single look at that.</summary>
-    public M3TokenProvider? OwnTokens { get; }
+    public Admission Admission { get; }
 
     public OriginGuard Origins { get; }
-
-    public RequestBudget Budget { get; }
 
     /// <summary>
     /// How long a synchronous call waits for what it needs: as long as any source may take. Whoever waits for the budget has chosen to.
     /// </summary>
     public TimeSpan LongestSynchronousWait { get; init; }
+
+    /// <summary>The budget for an origin, or null: M3's limit is not to be kept.</summary>
+    public RequestBudget? BudgetOf(Origin origin)
+    {
+        if (!Options.RateLimitEnabled)
+            return null;
+        // Nearly always there is one.
+        if (_lastBudget is { } last && ReferenceEquals(last.Origin, origin))
+            return last.Budget;
+        RequestBudget budget = _budgets.GetOrAdd(origin, NewBudget);
+        _lastBudget = new LastBudget(origin, budget);
+        return budget;
+    }
 
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
     public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;
@@ -82,4 +93,12 @@ internal sealed class M3AuthRegistration
         if (!Interlocked.Exchange(ref _foreignLogged, true))
             Log.ForeignAuthorization(Origin.Describe(target));
     }
+
+    private RequestBudget NewBudget(Origin origin)
+    {
+        PermitPool permits = _sharedState.Join(origin.ToString(), Options.RateLimitRequests, Options.RateLimitWindow, Options.TimeProvider, Log);
+        return new RequestBudget(permits, Options.RateLimitMode, Options.RateLimitProgress, Log);
+    }
+
+    private sealed record LastBudget(Origin Origin, RequestBudget Budget);
 }

@@ -37,8 +37,8 @@ public sealed class DebugRunTests
         {
             AssertLogged("Information", "Keys fetched from", ".well-known/jwks", "2 usable");
             AssertLogged("Information", "Token from the given value accepted", _m3.IssuerUrl, "kid '", "alg RS256", "signature, exp, nbf and iat, iss, aud, scopes", "read:mimic-data");
-            AssertLogged("Information", "POST", "which expires", "99 of 100 requests");
-            AssertLogged("Information", "POST", "which expires", "98 of 100 requests");
+            AssertLogged("Information", "POST", "which expires", "99 left of 100 per 60 min");
+            AssertLogged("Information", "POST", "which expires", "98 left of 100 per 60 min");
             AssertNoToken(token);
         });
     }

@@ -47,7 +47,7 @@ public sealed class SecrecyTests
         AssertHidden("the log", tokens, log);
         // The detail that is asked for is there.
         Assert.That(log, Does.Contain("Keys fetched from https://issuer.test/jwks: 2 usable").And.Contain("kid 'rsa-1', alg RS256")
-            .And.Contain("checked signature, exp, nbf and iat, iss, aud, scopes").And.Contain("Subject = 'researcher'").And.Contain("98 of 100 requests within 60 min left"));
+            .And.Contain("checked signature, exp, nbf and iat, iss, aud, scopes").And.Contain("Subject = 'researcher'").And.Contain("98 left of 100 per 60 min"));
     }
 
     [Test]

@@ -33,6 +33,8 @@ internal sealed partial class Log
 
     public void TokenFileIsOpen(string path) => OpenTokenFile(Printable.Text(path));
 
+    public void LimitsDiffer(string origin, int limit, TimeSpan window) => LimitsDiffer(origin, limit, Duration.Describe(window));
+
     public void WaitingForBudget(TimeSpan delay) => WaitingForBudget(Duration.Describe(delay));
 
     public void KeysFetched(string address, IReadOnlyCollection<string> keyIds, IReadOnlyCollection<string> ignored)
@@ -94,6 +96,9 @@ internal sealed partial class Log
 
     [LoggerMessage(9, LogLevel.Information, "M3's rate limit is reached: waiting {Delay} for the next request")]
     private partial void WaitingForBudget(string delay);
+
+    [LoggerMessage(10, LogLevel.Warning, "Several clients of {Origin} have different rate limits: the stricter one counts for all, {Limit} per {Window}")]
+    private partial void LimitsDiffer(string origin, int limit, string window);
 
     [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
     private partial void KeysFetched(string address, int usable, string keyIds, int ignored);

@@ -14,8 +14,9 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
     private Origin? _first;
     private bool _plainHttpLogged;
 
+    /// <returns>The origin that the request goes to, the same object each time.</returns>
     /// <exception cref="UntrustedOriginException">The token may not go there.</exception>
-    public void Check(HttpRequestMessage request)
+    public Origin Check(HttpRequestMessage request)
     {
         Uri? target = request.RequestUri;
         bool isAddress = target is { IsAbsoluteUri: true };
@@ -23,18 +24,18 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
         if (isAddress && request.Headers.NonValidated is { Count: > 0 } headers && headers.TryGetValues("Host", out HeaderStringValues host))
             CheckHost(target!, host.ToString());
         // Whatever was found of the origin then is true of each of its addresses: nothing is written, and no memory taken.
-        if (!isAddress || Volatile.Read(ref _first) is not { } first || !first.Has(target!))
-            CheckAnew(target);
+        return isAddress && Volatile.Read(ref _first) is { } first && first.Has(target!) ? first : CheckAnew(target);
     }
 
-    private void CheckAnew(Uri? target)
+    private Origin CheckAnew(Uri? target)
     {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
             throw new UntrustedOriginException($"the request's URI is {Printable.Quote(target?.OriginalString)}, not an absolute http or https one");
         bool isReadable = target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback;
         if (isReadable && requireHttps)
             throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
-        if (_allowed.Length > 0 && !IsAllowed(target))
+        Origin? allowed = FindAllowed(target);
+        if (_allowed.Length > 0 && allowed is null)
             throw new UntrustedOriginException($"{Origin.Describe(target)} (allowed: {string.Join<Origin>(", ", _allowed)})");
 
         // Whoever comes first with a call decides, when nobody else did.
@@ -44,6 +45,7 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
 
         if (isReadable && !Interlocked.Exchange(ref _plainHttpLogged, true))
             log.PlainHttp(Origin.Describe(target));
+        return first.Has(target) ? first : allowed!;
     }
 
     // .NET takes the name that TLS checks from this header, and a gateway the host that it passes the call on to.
@@ -51,20 +53,11 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
     {
         bool isHost = Uri.TryCreate($"{target.Scheme}://{host}/", UriKind.Absolute, out Uri? named)
             && named is { UserInfo.Length: 0, PathAndQuery: "/", Fragment.Length: 0 };
-        if (!isHost || (!Origin.Same(named!, target) && !IsAllowed(named!)))
+        if (!isHost || (!Origin.Same(named!, target) && FindAllowed(named!) is null))
             throw new UntrustedOriginException($"the request's Host header is {Printable.Quote(host)}, and its address {Origin.Describe(target)}");
     }
 
     private Origin Remember(Origin origin) => Interlocked.CompareExchange(ref _first, origin, null) ?? origin;
 
-    private bool IsAllowed(Uri target)
-    {
-        foreach (Origin allowed in _allowed)
-        {
-            if (allowed.Has(target))
-                return true;
-        }
-
-        return false;
-    }
+    private Origin? FindAllowed(Uri target) => Array.Find(_allowed, allowed => allowed.Has(target));
 }

@@ -65,8 +65,9 @@ public static class M3AuthHttpClientBuilderExtensions
             .ValidateOnStart();
 
         services.TryAddKeyedSingleton<IM3TokenProvider>(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
-        services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(
-            provider.GetRequiredKeyedService<IM3TokenProvider>(name), OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
+        services.TryAddSingleton(_ => M3SharedState.CreateInProcess());
+        services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(provider.GetRequiredKeyedService<IM3TokenProvider>(name),
+            OptionsOf(provider, name), provider.GetService<ILoggerFactory>(), provider.GetRequiredService<M3SharedState>()));
 
         // The first filter of all is the outermost one.
         if (!services.Any(service => service.ImplementationType == typeof(LastWordOnHandlers)))

@@ -69,6 +69,13 @@ public sealed class M3AuthOptions : IFormattable
     public IProgress<TimeSpan>? RateLimitProgress { get; set; }
 
     /// <summary>
+    /// What this client shares with others, so that together they keep inside M3's rate limit. Default null: with <c>AddM3Auth</c> the
+    /// container's, and else nothing. <see cref="M3SharedState.CreateInProcess"/> makes one.
+    /// </summary>
+    [JsonIgnore]
+    public M3SharedState? SharedState { get; set; }
+
+    /// <summary>
     /// <c>M3_OAUTH2_DEBUG</c>. Default false. Detailed logging at Information: the source, the issuer, the key, the checks, the
     /// expiry, the budget left; never the token. Without a logger factory it goes to standard error.
     /// </summary>

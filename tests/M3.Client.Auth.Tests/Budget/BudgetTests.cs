@@ -23,7 +23,7 @@ public sealed class BudgetTests
         // The oldest went at 12:00:00; it is 12:16:40 now.
         RateLimitExceededException error = await scene.FailAsync<RateLimitExceededException>();
         Assert.That(error.RetryAfter, Is.EqualTo(new TimeSpan(0, 43, 20)));
-        Assert.That(error.Message, Is.EqualTo("Rate limit exceeded: 100 requests within 60 min are used up; the next may go in 43 min"));
+        Assert.That(error.Message, Is.EqualTo("Rate limit exceeded: limit of 100 per 60 min reached; retry after 43 min"));
         Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(100));
 
         scene.Clock.Advance(error.RetryAfter!.Value - TimeSpan.FromTicks(1));
@@ -240,18 +240,17 @@ public sealed class BudgetTests
     public void Of_two_pauses_that_come_at_once_the_longer_one_stays()
     {
         var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
-        var options = new M3AuthOptions { TimeProvider = clock };
-        RequestBudget[] budgets = [.. Enumerable.Range(0, 20_000).Select(_ => new RequestBudget(options, new Log(null, debug: false, options.TimeProvider)))];
+        InProcessPermitPool[] pools = [.. Enumerable.Range(0, 20_000).Select(_ => new InProcessPermitPool(100, TimeSpan.FromHours(1), clock))];
 
-        int rounds = Together.RunRounds(budgets.Length, Pause(seconds: 20), Pause(seconds: 30));
+        int rounds = Together.RunRounds(pools.Length, Pause(seconds: 20), Pause(seconds: 30));
 
-        foreach (RequestBudget budget in budgets.Take(rounds))
+        foreach (InProcessPermitPool pool in pools.Take(rounds))
         {
-            var refused = Assert.Throws<RateLimitExceededException>(() => budget.Take("subject", 1, clock.GetTimestamp()));
-            Assert.That(refused.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(30)));
+            PermitResult refused = pool.AcquireAsync("subject", 1, onWait: null, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            Assert.That(refused, Is.EqualTo(new PermitResult(null, TimeSpan.FromSeconds(30), IsPaused: true)));
         }
 
-        Action<int> Pause(int seconds) => round => budgets[round].Pause(new(TimeSpan.FromSeconds(seconds)));
+        Action<int> Pause(int seconds) => round => pools[round].Pause(TimeSpan.FromSeconds(seconds));
     }
 
     [Test]
@@ -262,13 +261,13 @@ public sealed class BudgetTests
         (await scene.CallAsync()).Dispose();
 
         RateLimitExceededException paused = await scene.FailAsync<RateLimitExceededException>();
-        Assert.That(paused.Message, Is.EqualTo("Rate limit exceeded: M3 has asked for a pause (Retry-After); the next may go in 20 s"));
+        Assert.That(paused.Message, Is.EqualTo("Rate limit exceeded: M3 asked for a pause (Retry-After); retry after 20 s"));
 
         scene.Clock.Advance(TimeSpan.FromSeconds(20));
         (await scene.CallAsync()).Dispose();
         RateLimitExceededException both = await scene.FailAsync<RateLimitExceededException>();
         Assert.That(both.RetryAfter, Is.EqualTo(new TimeSpan(0, 59, 40)));
-        Assert.That(both.Message, Does.Contain("2 requests within 60 min are used up"));
+        Assert.That(both.Message, Does.Contain("limit of 2 per 60 min reached"));
     }
 
     [TestCase("0")]

@@ -184,7 +184,7 @@ public sealed class ToolCallTests
 
         RateLimitExceededException error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(scene, 6)))!;
 
-        Assert.That((error.RetryAfter, error.Message), Is.EqualTo(((TimeSpan?)null, "Rate limit exceeded: a batch of 6 tool calls never fits into 5 requests within 60 min")));
+        Assert.That((error.RetryAfter, error.Message), Is.EqualTo(((TimeSpan?)null, "Rate limit exceeded: a batch of 6 tool calls never fits into the limit of 5 per 60 min")));
         await SendAsync(scene, 5);
     }
 

@@ -323,7 +323,7 @@ public sealed class WaitingTests
                 TimeSpan sleep = await _next - Clock.GetUtcNow();
                 _next = null;
                 IReadOnlyList<TimeSpan> told = Told;
-                if (told.Count == 0 || sleep != (told[^1] < RequestBudget.LongestSleep ? told[^1] : RequestBudget.LongestSleep))
+                if (told.Count == 0 || sleep != (told[^1] < InProcessPermitPool.LongestSleep ? told[^1] : InProcessPermitPool.LongestSleep))
                     continue;
                 if (++_sleeping < told.Count)
                     continue;

@@ -2,7 +2,7 @@ using System.Globalization;
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Time.Testing;
 
-namespace M3.Client.Auth.Tests.Budget;
+namespace M3.Client.Auth.Tests.Sharing;
 
 /// <summary>A service whose tokens have ever new subjects: each keeps its own exact limit, and none is kept for ever.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -14,32 +14,32 @@ public sealed class ManySubjectsTests
     [Test]
     public void Half_a_million_subjects_within_one_window_cost_each_its_share()
     {
-        RequestBudget budget = Create(limit: 1);
+        InProcessPermitPool pool = Create(limit: 1);
 
         // Where each new subject costs a look at all others, this takes hours.
         for (int i = 0; i < 500_000; i++)
-            budget.Take(Name(i), 1, _clock.GetTimestamp());
+            Call(pool, Name(i));
 
         foreach (int i in (int[])[0, 1023, 1024, 250_000, 499_999])
-            Assert.That(() => budget.Take(Name(i), 1, _clock.GetTimestamp()), Throws.TypeOf<RateLimitExceededException>(), Name(i));
+            Assert.That(pool.TryAcquire(Name(i), 1, _clock.GetTimestamp(), out _), Is.False, Name(i));
     }
 
     [Test]
     public void Subjects_of_windows_past_are_forgotten()
     {
-        RequestBudget budget = Create(limit: 1000);
+        InProcessPermitPool pool = Create(limit: 1000);
         long before = GC.GetTotalMemory(forceFullCollection: true);
 
         // 8 kB each: 800 MB if they were kept.
         for (int i = 0; i < 100_000; i++)
         {
-            budget.Take(Name(i), 1, _clock.GetTimestamp());
+            Call(pool, Name(i));
             if (i % 100 == 0)
                 _clock.Advance(TimeSpan.FromHours(1.1));
         }
 
         Assert.That(GC.GetTotalMemory(forceFullCollection: true) - before, Is.LessThan(100_000_000));
-        GC.KeepAlive(budget);
+        GC.KeepAlive(pool);
     }
 
     [Test]
@@ -47,22 +47,25 @@ public sealed class ManySubjectsTests
     {
         const int Threads = 4;
         const int Subjects = 2000;
-        RequestBudget budget = Create(limit: 1);
+        InProcessPermitPool pool = Create(limit: 1);
         // Each is idle until its first request is counted, and may be forgotten until then by whoever brings another.
         Together.Run(Threads, thread =>
         {
             for (int i = 0; i < Subjects; i++)
-                budget.Take(Name((thread * Subjects) + i), 1, _clock.GetTimestamp());
+                Call(pool, Name((thread * Subjects) + i));
         });
 
-        Assert.That(Enumerable.Range(0, Threads * Subjects).Select(i => budget.Describe(Name(i))), Has.All.StartsWith("0 of 1 requests"));
+        Assert.That(Enumerable.Range(0, Threads * Subjects).Select(i => pool.CountFree(Name(i))), Has.All.Zero);
     }
 
     private static string Name(int i) => i.ToString(CultureInfo.InvariantCulture);
 
-    private RequestBudget Create(int limit)
+    private InProcessPermitPool Create(int limit) => new(limit, TimeSpan.FromHours(1), _clock);
+
+    // Whoever is forgotten in between has a successor.
+    private static void Call(InProcessPermitPool pool, string subject)
     {
-        var options = new M3AuthOptions { TimeProvider = _clock, RateLimitRequests = limit };
-        return new RequestBudget(options, new Log(null, debug: false, options.TimeProvider));
+        PermitResult result = pool.AcquireAsync(subject, 1, onWait: null, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        pool.Release(result.Permit!.Value, TimeSpan.Zero);
     }
 }

@@ -1,0 +1,54 @@
+namespace M3.Client.Auth;
+
+/// <summary>
+/// The permits of one origin's budget, by subject. A call takes one before it is sent and holds it until its answer has ended; a window
+/// later it is free again. M3 counts somewhere in between, so that its window is always kept.
+/// </summary>
+internal abstract class PermitPool
+{
+    /// <summary>How many of one subject's calls there may be within any <see cref="Window"/>.</summary>
+    public abstract int Limit { get; }
+
+    public abstract TimeSpan Window { get; }
+
+    /// <summary>Takes permits that are at hand: on the hot path, so without I/O and without waiting.</summary>
+    /// <param name="subject">The token's; null: none.</param>
+    /// <param name="count">How many: all of them or none.</param>
+    /// <param name="now">By the monotonic clock.</param>
+    /// <param name="permit">What was taken.</param>
+    /// <returns>False when there are none, or others wait for them: then <see cref="AcquireAsync"/> tells more.</returns>
+    public abstract bool TryAcquire(string? subject, int count, long now, out Permit permit);
+
+    /// <summary>Takes permits, waiting its turn for them where that is wanted.</summary>
+    /// <param name="subject">The token's; null: none.</param>
+    /// <param name="count">How many: all of them or none.</param>
+    /// <param name="onWait">Told how long the wait is, once it is known; null: do not wait.</param>
+    /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing.</param>
+    public abstract ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan>? onWait, CancellationToken cancellationToken);
+
+    /// <summary>The call's answer has ended: a window later its permits are free.</summary>
+    /// <param name="permit">The call's.</param>
+    /// <param name="grace">After how long it is certain that M3 has counted the call.</param>
+    public abstract void Release(in Permit permit, TimeSpan grace);
+
+    /// <summary>The call was never sent: its permits are free at once.</summary>
+    public abstract void Return(in Permit permit);
+
+    /// <summary>No permit is at hand for so long: M3 has asked for it.</summary>
+    public abstract void Pause(TimeSpan duration);
+
+    /// <summary>How many permits a subject could take now.</summary>
+    public abstract int CountFree(string? subject);
+}
+
+/// <summary>Permits that one call holds.</summary>
+/// <param name="Pool">Where they go back.</param>
+/// <param name="Holder">What the pool needs to know of them.</param>
+/// <param name="Count">How many; 0: the call needs none.</param>
+internal readonly record struct Permit(PermitPool Pool, object Holder, int Count);
+
+/// <summary>What came of asking for permits.</summary>
+/// <param name="Permit">They are taken; null: they are not.</param>
+/// <param name="RetryAfter">When there may be some; null: unknown, since no call that holds one has been answered yet.</param>
+/// <param name="IsPaused">Whether M3's own pause is what stands in the way.</param>
+internal readonly record struct PermitResult(Permit? Permit, TimeSpan? RetryAfter = null, bool IsPaused = false);

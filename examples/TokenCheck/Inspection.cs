@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Diagnostics;
 using System.Text.Json;
 using M3.Client.Auth;
@@ -66,7 +65,7 @@ internal static class Inspection
         JwksStatus keys = provider.GetKeyStatus();
         // The token may have failed before anybody asked for keys.
         if (options.ValidateSignature && keys is { State: JwksState.Empty, LastError: null })
-            keys = await FetchKeysAsync(options, cancellationToken);
+            keys = await FetchKeysAsync(provider, cancellationToken);
         AddKeys(report, traffic, keys);
         report.Add("checks", "Checks, in M3's order", ["check", "result", "detail"], Checks(options, raw, parts, error, keys));
         report.Add("budget", "Time and budget", NameAndValue, Budget(options, parts));
@@ -79,32 +78,26 @@ internal static class Inspection
 
     private static async Task ShowKeysAsync(M3AuthOptions options, IssuerTraffic traffic, Report report, CancellationToken cancellationToken)
     {
-        JwksStatus keys = await FetchKeysAsync(options, cancellationToken);
+        using var provider = new M3TokenProvider(options);
+        JwksStatus keys = await FetchKeysAsync(provider, cancellationToken);
         AddKeys(report, traffic, keys);
         if (keys.State == JwksState.Empty)
             report.Fail(new JwksUnavailableException(keys.LastError));
         else
-            report.Succeed($"{keys.UsableKeys.Count} usable, {keys.IgnoredKeys.Count} passed over");
+            report.Succeed($"{keys.UsableKeys.Count} usable, {keys.IgnoredKeys.Count} ignored");
     }
 
-    // Keys are fetched when a token asks for one: a made-up token asks for a key that nobody has.
-    private static async Task<JwksStatus> FetchKeysAsync(M3AuthOptions options, CancellationToken cancellationToken)
+    private static async Task<JwksStatus> FetchKeysAsync(M3TokenProvider provider, CancellationToken cancellationToken)
     {
-        string part = Base64Url.EncodeToString("""{"alg":"RS256","kid":"m3-token"}"""u8);
-        ITokenSource? before = options.TokenSource;
-        options.TokenSource = TokenSources.FromValue($"{part}.{part}.AAAA");
-        using var provider = new M3TokenProvider(options);
-        options.TokenSource = before;
         try
         {
-            await provider.GetTokenAsync(cancellationToken);
+            return await provider.RefreshKeysAsync(cancellationToken);
         }
-        catch (M3AuthException)
+        catch (JwksUnavailableException)
         {
-            // As expected; what came of the keys is in the status.
+            // The status says what happened, too.
+            return provider.GetKeyStatus();
         }
-
-        return provider.GetKeyStatus();
     }
 
     private static async Task CallAsync(CommandLine command, M3AuthOptions options, Report report, CancellationToken cancellationToken)
@@ -137,7 +130,7 @@ internal static class Inspection
     private static void AddKeys(Report report, IssuerTraffic traffic, JwksStatus keys)
     {
         report.Add("discovery", "What the issuer was asked", ["request", "answer", "time"], traffic.Rows);
-        List<string?[]> rows = [.. keys.UsableKeys.Select(key => new[] { key, "usable" }), .. keys.IgnoredKeys.Select(key => new[] { key, "passed over" })];
+        List<string?[]> rows = [.. keys.UsableKeys.Select(key => new[] { key, "usable" }), .. keys.IgnoredKeys.Select(key => new[] { key, "ignored" })];
         if (keys.LastError is { } error)
             rows.Add([error, "last failure"]);
         if (rows.Count > 0)

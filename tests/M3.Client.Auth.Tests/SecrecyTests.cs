@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using M3.Client.Auth.Tests.Kit;
+using M3.Client.Auth.Tests.Validation;
 using RichardSzalay.MockHttp;
 
 namespace M3.Client.Auth.Tests;
@@ -20,7 +21,7 @@ public sealed class SecrecyTests
     [Test]
     public void The_search_finds_what_it_is_to_find()
     {
-        string token = new FakeIssuer().Token(Scene.Noon);
+        string token = new FakeIssuer().Token(ClientFixture.Noon);
 
         string ofPayload = token.Split('.')[1][33..(33 + Piece)];
         string ofSignature = token.Split('.')[2][^Piece..];
@@ -33,16 +34,16 @@ public sealed class SecrecyTests
     [Test]
     public async Task A_debug_run_that_goes_well_shows_no_token()
     {
-        using var scene = new Scene(options => options.Debug = true);
-        List<string> tokens = [scene.Token!];
-        (await scene.CallAsync()).Dispose();
-        scene.Token = "Bearer " + scene.NewToken();
-        tokens.Add(scene.Token[7..]);
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
-        using (var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address))
-            scene.Client.Send(request).Dispose();
+        using var fixture = new ClientFixture(options => options.Debug = true);
+        List<string> tokens = [fixture.Token!];
+        (await fixture.CallAsync()).Dispose();
+        fixture.Token = "Bearer " + fixture.NewToken();
+        tokens.Add(fixture.Token[7..]);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
+        using (var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address))
+            fixture.Client.Send(request).Dispose();
 
-        string log = LogOf(scene);
+        string log = LogOf(fixture);
         await TestContext.Out.WriteLineAsync(log);
         AssertHidden("the log", tokens, log);
         // The detail that is asked for is there.
@@ -53,35 +54,35 @@ public sealed class SecrecyTests
     [Test]
     public async Task Without_debug_a_run_that_goes_well_logs_nothing()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
 
-        Assert.That(scene.Log.Lines, Is.Empty);
+        Assert.That(fixture.Log.Lines, Is.Empty);
     }
 
     [TestCaseSource(nameof(RefusedTokens))]
     public async Task No_refused_token_is_shown(object refused)
     {
-        using var scene = new Scene(options => options.Debug = true);
-        scene.Token = ((TokenCase)refused).Make(scene.Issuer);
+        using var fixture = new ClientFixture(options => options.Debug = true);
+        fixture.Token = ((TokenCase)refused).Make(fixture.Issuer);
 
-        M3AuthException error = await scene.FailAsync();
+        M3AuthException error = await fixture.FailAsync();
 
-        AssertHidden("the error", [scene.Token ?? ""], error.ToString());
-        AssertHidden("the log", [scene.Token ?? ""], LogOf(scene));
+        AssertHidden("the error", [fixture.Token ?? ""], error.ToString());
+        AssertHidden("the log", [fixture.Token ?? ""], LogOf(fixture));
     }
 
     [TestCaseSource(nameof(Failures))]
     public async Task No_failure_shows_the_token(M3AuthError expected, object fail)
     {
-        using var scene = new Scene(options => (options.Debug, options.RateLimitRequests) = (true, 1));
-        string token = scene.Token!;
-        await ((Func<Scene, Task>)fail)(scene);
+        using var fixture = new ClientFixture(options => (options.Debug, options.RateLimitRequests) = (true, 1));
+        string token = fixture.Token!;
+        await ((Func<ClientFixture, Task>)fail)(fixture);
         Exception? failure = null;
         try
         {
-            using HttpResponseMessage response = await scene.Client.PostAsync("", null);
+            using HttpResponseMessage response = await fixture.Client.PostAsync("", null);
         }
         catch (Exception e)
         {
@@ -89,29 +90,29 @@ public sealed class SecrecyTests
         }
 
         Assert.That(failure, Is.InstanceOf<M3AuthException>().With.Property("Error").EqualTo(expected));
-        AssertHidden("the error", [token, scene.Token ?? ""], failure!.ToString() + string.Join(' ', failure.Data.Values.Cast<object>()));
-        AssertHidden("the log", [token, scene.Token ?? ""], LogOf(scene));
+        AssertHidden("the error", [token, fixture.Token ?? ""], failure!.ToString() + string.Join(' ', failure.Data.Values.Cast<object>()));
+        AssertHidden("the log", [token, fixture.Token ?? ""], LogOf(fixture));
     }
 
     [Test]
     public async Task No_secret_is_shown_when_the_token_endpoint_refuses_it()
     {
-        using var scene = new Scene(options => (options.Debug, options.TokenSource) = (true, TokenSources.ClientCredentials("pull", Secret)));
-        scene.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json($$"""{"issuer":"{{FakeIssuer.Url}}","jwks_uri":"{{FakeIssuer.Url}}/jwks","token_endpoint":"{{FakeIssuer.Url}}/token"}"""));
-        scene.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + "/token").Respond(HttpStatusCode.Unauthorized, "application/json", """{"error":"invalid_client"}""");
+        using var fixture = new ClientFixture(options => (options.Debug, options.TokenSource) = (true, TokenSources.ClientCredentials("pull", Secret)));
+        fixture.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json($$"""{"issuer":"{{FakeIssuer.Url}}","jwks_uri":"{{FakeIssuer.Url}}/jwks","token_endpoint":"{{FakeIssuer.Url}}/token"}"""));
+        fixture.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + "/token").Respond(HttpStatusCode.Unauthorized, "application/json", """{"error":"invalid_client"}""");
 
-        M3AuthException error = await scene.FailAsync<TokenRequestFailedException>();
+        M3AuthException error = await fixture.FailAsync<TokenRequestFailedException>();
 
         string basic = Convert.ToBase64String(Encoding.UTF8.GetBytes("pull:" + Secret));
-        Assert.That(error.ToString() + LogOf(scene), Does.Not.Contain(Secret).And.Not.Contain(basic));
+        Assert.That(error.ToString() + LogOf(fixture), Does.Not.Contain(Secret).And.Not.Contain(basic));
     }
 
     [Test]
     public async Task What_holds_the_token_does_not_show_it()
     {
-        using var scene = new Scene(options => (options.ClientId, options.ClientSecret) = ("pull", Secret));
-        M3AuthOptions options = scene.Options();
-        options.TokenSource = TokenSources.FromValue(scene.Token);
+        using var fixture = new ClientFixture(options => (options.ClientId, options.ClientSecret) = ("pull", Secret));
+        M3AuthOptions options = fixture.Options();
+        options.TokenSource = TokenSources.FromValue(fixture.Token);
         using var provider = new M3TokenProvider(options);
         using var handler = new M3AuthHandler(options);
         M3AccessToken token = await provider.GetTokenAsync();
@@ -124,9 +125,9 @@ public sealed class SecrecyTests
     [Test]
     public async Task No_serializer_shows_the_token_or_the_secret()
     {
-        using var scene = new Scene(options => (options.ClientId, options.ClientSecret) = ("pull", Secret));
-        M3AuthOptions options = scene.Options();
-        options.TokenSource = TokenSources.FromValue(scene.Token);
+        using var fixture = new ClientFixture(options => (options.ClientId, options.ClientSecret) = ("pull", Secret));
+        M3AuthOptions options = fixture.Options();
+        options.TokenSource = TokenSources.FromValue(fixture.Token);
         using var provider = new M3TokenProvider(options);
         M3AccessToken token = await provider.GetTokenAsync();
 
@@ -161,34 +162,34 @@ public sealed class SecrecyTests
 
     private static IEnumerable<TokenCase> RefusedTokens => TokenCases.All.Where(one => one.Verdict is not null);
 
-    // Each takes the scene to the brink; the call that follows fails.
+    // Each takes the fixture to the brink; the call that follows fails.
     private static IEnumerable<TestCaseData> Failures =>
     [
-        Failure(M3AuthError.JwksUnavailable, scene => scene.Issuer.GoDown()),
-        Failure(M3AuthError.RateLimitExceeded, async scene => (await scene.CallAsync()).Dispose()),
-        Failure(M3AuthError.UntrustedOrigin, scene => scene.Client.BaseAddress = new Uri($"https://other.test/{scene.Token}")),
-        Failure(M3AuthError.Rejected, scene => scene.Server.Answer = request => FakeM3.Refuse(request, Echo(scene))),
-        Failure(M3AuthError.MissingScopes, scene => scene.Server.Answer = request => FakeM3.Refuse(request,
-            $"Bearer error=\"insufficient_scope\", scope=\"{scene.Token}\", error_description=\"{scene.Token}\"", HttpStatusCode.Forbidden)),
-        Failure(M3AuthError.InvalidAudience, scene => scene.Token = scene.NewToken(claims => claims["aud"] = scene.Token)),
-        Failure(M3AuthError.InvalidIssuer, scene => scene.Token = scene.NewToken(claims => claims["iss"] = scene.Token)),
-        Failure(M3AuthError.MissingScopes, scene => scene.Token = scene.NewToken(claims => claims["scope"] = scene.Token)),
-        Failure(M3AuthError.InvalidTokenSignature, scene => scene.Token = scene.NewToken(header: header => header["kid"] = scene.Token)),
-        Failure(M3AuthError.InvalidTokenSignature, scene => scene.Token = scene.NewToken(header: header => header["alg"] = scene.Token)),
+        Failure(M3AuthError.JwksUnavailable, fixture => fixture.Issuer.GoDown()),
+        Failure(M3AuthError.RateLimitExceeded, async fixture => (await fixture.CallAsync()).Dispose()),
+        Failure(M3AuthError.UntrustedOrigin, fixture => fixture.Client.BaseAddress = new Uri($"https://other.test/{fixture.Token}")),
+        Failure(M3AuthError.Rejected, fixture => fixture.Server.Answer = request => FakeM3.Refuse(request, Echo(fixture))),
+        Failure(M3AuthError.MissingScopes, fixture => fixture.Server.Answer = request => FakeM3.Refuse(request,
+            $"Bearer error=\"insufficient_scope\", scope=\"{fixture.Token}\", error_description=\"{fixture.Token}\"", HttpStatusCode.Forbidden)),
+        Failure(M3AuthError.InvalidAudience, fixture => fixture.Token = fixture.NewToken(claims => claims["aud"] = fixture.Token)),
+        Failure(M3AuthError.InvalidIssuer, fixture => fixture.Token = fixture.NewToken(claims => claims["iss"] = fixture.Token)),
+        Failure(M3AuthError.MissingScopes, fixture => fixture.Token = fixture.NewToken(claims => claims["scope"] = fixture.Token)),
+        Failure(M3AuthError.InvalidTokenSignature, fixture => fixture.Token = fixture.NewToken(header: header => header["kid"] = fixture.Token)),
+        Failure(M3AuthError.InvalidTokenSignature, fixture => fixture.Token = fixture.NewToken(header: header => header["alg"] = fixture.Token)),
     ];
 
-    private static string Echo(Scene scene) => $"Bearer realm=\"{scene.Token}\", error=\"{scene.Token}\", error_description=\"bad: {scene.Token}\", resource_metadata=\"https://m3.test/{scene.Token}\"";
+    private static string Echo(ClientFixture fixture) => $"Bearer realm=\"{fixture.Token}\", error=\"{fixture.Token}\", error_description=\"bad: {fixture.Token}\", resource_metadata=\"https://m3.test/{fixture.Token}\"";
 
-    private static TestCaseData Failure(M3AuthError expected, Action<Scene> fail, [CallerArgumentExpression(nameof(fail))] string how = "") => Failure(expected, scene =>
+    private static TestCaseData Failure(M3AuthError expected, Action<ClientFixture> fail, [CallerArgumentExpression(nameof(fail))] string how = "") => Failure(expected, fixture =>
     {
-        fail(scene);
+        fail(fixture);
         return Task.CompletedTask;
     }, how);
 
-    private static TestCaseData Failure(M3AuthError expected, Func<Scene, Task> fail, [CallerArgumentExpression(nameof(fail))] string how = "") =>
+    private static TestCaseData Failure(M3AuthError expected, Func<ClientFixture, Task> fail, [CallerArgumentExpression(nameof(fail))] string how = "") =>
         new TestCaseData(expected, fail).SetArgDisplayNames(expected.ToString(), how);
 
-    private static string LogOf(Scene scene) => string.Join('\n', scene.Log.Lines.Select(line => $"{line.Level} {line.Event.Id} {line.Text}"));
+    private static string LogOf(ClientFixture fixture) => string.Join('\n', fixture.Log.Lines.Select(line => $"{line.Level} {line.Event.Id} {line.Text}"));
 
     internal static void AssertHidden(string where, IEnumerable<string> secrets, string text) =>
         Assert.That(FindShown(secrets, text), Is.Null, $"shown in {where}: {text}");

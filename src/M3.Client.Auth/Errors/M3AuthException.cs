@@ -17,8 +17,8 @@ public abstract class M3AuthException : Exception
     // What a remedy says where the name of a setting begins.
     private const string PrefixOfSettings = "{prefix}";
 
-    private protected M3AuthException(M3AuthError error, string? detail, string remedy, bool isTransient, Exception? innerException)
-        : base(detail is null ? Documented(error) : $"{Documented(error)}: {detail}", innerException)
+    private protected M3AuthException(M3AuthError error, string? message, string remedy, bool isTransient, Exception? innerException)
+        : base(message is null ? Documented(error) : $"{Documented(error)}: {message}", innerException)
     {
         Error = error;
         Remedy = remedy;

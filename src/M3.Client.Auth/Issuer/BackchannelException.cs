@@ -19,12 +19,12 @@ internal sealed class BackchannelException : HttpRequestException
     }
 
     /// <summary>Whether it is what the issuer says of itself that will not do: that does not pass by waiting, and nothing known from before may stand in for it.</summary>
-    public bool IsRefusal { get; init; }
+    public bool IsFatal { get; init; }
 
     /// <summary>What to do about it, where that is known.</summary>
     public string? Remedy { get; init; }
 
     /// <summary>Whether the issuer says that there is nothing at this address, rather than that it is in trouble.</summary>
-    public bool IsNotThere => StatusCode is { } status && (int)status is >= 400 and < 500
+    public bool IsNotFound => StatusCode is { } status && (int)status is >= 400 and < 500
         and not (int)HttpStatusCode.RequestTimeout and not (int)HttpStatusCode.TooManyRequests;
 }

@@ -45,7 +45,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
 
         // That something is missing is not kept: it would be missed for as long as keys are kept.
         Forget();
-        throw new BackchannelException($"the issuer {Printable.Quote(settings.Url)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}") { IsRefusal = true };
+        throw new BackchannelException($"the issuer {Printable.Quote(settings.Url)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}") { IsFatal = true };
     }
 
     /// <summary>Has the metadata read anew next time: what they name did not answer as it should.</summary>
@@ -68,7 +68,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
             // What is no JSON object is no metadata: single-page applications answer 200 to any address.
             metadata = StrictJson.TryParseObject(await backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
         }
-        catch (BackchannelException e) when (e.IsNotThere)
+        catch (BackchannelException e) when (e.IsNotFound)
         {
             // As good as an answer: nothing is there.
         }
@@ -95,7 +95,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         throw new BackchannelException($"the metadata at {Backchannel.Describe(address)} is of the issuer {Printable.Quote(issuer)}, "
             + $"but {settings.Prefix}ISSUER_URL is {Printable.Quote(settings.Url)}{IssuerHints.For(issuer, settings.Url)}")
         {
-            IsRefusal = true,
+            IsFatal = true,
             Remedy = issuer?.TrimEnd('/') == settings.Url!.TrimEnd('/')
                 ? $"Set {settings.Prefix}ISSUER_URL to {Printable.Quote(issuer)}, {(issuer!.EndsWith('/') ? "with" : "without")} the slash at the end: that is the issuer's own name, and what its tokens say."
                 : null,
@@ -113,7 +113,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
             throw Refused("is on this machine, where only an issuer on loopback may send anybody");
         return endpoint;
 
-        BackchannelException Refused(string why) => new($"the {name} {Printable.Quote(text)} in the issuer's metadata {why}") { IsRefusal = true };
+        BackchannelException Refused(string why) => new($"the {name} {Printable.Quote(text)} in the issuer's metadata {why}") { IsFatal = true };
     }
 
     private TokenEndpoint? ReadTokenEndpoint(JsonElement metadata)

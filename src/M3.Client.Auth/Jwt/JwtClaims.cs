@@ -13,8 +13,8 @@ internal sealed class JwtClaims
         Payload = payload;
         Issuer = StrictJson.ReadString(payload, JwtClaimTypes.Issuer);
         Subject = StrictJson.ReadString(payload, JwtClaimTypes.Subject);
-        NoString = IsNoString(payload, JwtClaimTypes.Subject) ? JwtClaimTypes.Subject
-            : IsNoString(payload, JwtClaimTypes.JwtId) ? JwtClaimTypes.JwtId
+        NonString = IsNonString(payload, JwtClaimTypes.Subject) ? JwtClaimTypes.Subject
+            : IsNonString(payload, JwtClaimTypes.JwtId) ? JwtClaimTypes.JwtId
             : null;
         Audiences = ReadAudiences(payload);
         Scopes = [.. ReadScopes(payload, "scope").Union(ReadScopes(payload, "scp"), StringComparer.Ordinal)];
@@ -31,7 +31,7 @@ internal sealed class JwtClaims
     public string? Subject { get; }
 
     /// <summary>Which of <c>sub</c> and <c>jti</c> is there and is no string (RFC 7519, sections 4.1.2 and 4.1.7); else null.</summary>
-    public string? NoString { get; }
+    public string? NonString { get; }
 
     /// <summary>Null when <c>aud</c> is missing or anything but a string or an array of strings.</summary>
     public string[]? Audiences { get; }
@@ -44,7 +44,7 @@ internal sealed class JwtClaims
 
     public NumericDate IssuedAt { get; }
 
-    private static bool IsNoString(JsonElement payload, string name) =>
+    private static bool IsNonString(JsonElement payload, string name) =>
         payload.TryGetProperty(name, out JsonElement claim) && claim.ValueKind != JsonValueKind.String;
 
     private static string[]? ReadAudiences(JsonElement payload)

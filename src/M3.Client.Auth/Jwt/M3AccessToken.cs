@@ -13,7 +13,20 @@ namespace M3.Client.Auth;
 [DebuggerDisplay("{ToString(),nq}")]
 public sealed class M3AccessToken : IFormattable
 {
-    /// <summary>Makes a token without validating it, for a provider of your own and for tests.</summary>
+    /// <summary>Makes a token without validating it, for a provider of your own and for tests; what else it says is set behind it in braces.</summary>
+    /// <param name="value">The token as it goes behind <c>Bearer </c>.</param>
+    /// <exception cref="ArgumentException"><paramref name="value"/> is not one word of visible ASCII, and could not stand in a header.</exception>
+    public M3AccessToken(string value)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(value);
+        if (value.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            throw new ArgumentException("A token is one word of visible ASCII characters.", nameof(value));
+
+        Value = value;
+        Header = new AttachedHeader(value);
+    }
+
+    /// <summary>Makes a token without validating it, with all that it says.</summary>
     /// <param name="value">The token as it goes behind <c>Bearer </c>.</param>
     /// <param name="expiresAt">When it expires; null: never.</param>
     /// <param name="issuer"><c>iss</c>.</param>
@@ -27,12 +40,8 @@ public sealed class M3AccessToken : IFormattable
     public M3AccessToken(string value, DateTimeOffset? expiresAt = null, string? issuer = null, string? subject = null,
         IEnumerable<string>? audiences = null, IEnumerable<string>? scopes = null, DateTimeOffset? issuedAt = null,
         string? keyId = null, string? algorithm = null)
+        : this(value)
     {
-        ArgumentException.ThrowIfNullOrEmpty(value);
-        if (value.AsSpan().ContainsAnyExceptInRange('!', '~'))
-            throw new ArgumentException("A token is one word of visible ASCII characters.", nameof(value));
-
-        Value = value;
         ExpiresAt = expiresAt ?? DateTimeOffset.MaxValue;
         Issuer = issuer;
         Subject = subject;
@@ -41,7 +50,6 @@ public sealed class M3AccessToken : IFormattable
         IssuedAt = issuedAt;
         KeyId = keyId;
         Algorithm = algorithm;
-        Header = new AttachedHeader(value);
     }
 
     /// <summary>The token as it goes behind <c>Bearer </c>: a secret.</summary>
@@ -51,28 +59,28 @@ public sealed class M3AccessToken : IFormattable
     public string Value { get; }
 
     /// <summary><c>iss</c>.</summary>
-    public string? Issuer { get; }
+    public string? Issuer { get; init; }
 
-    /// <summary><c>sub</c>.</summary>
-    public string? Subject { get; }
+    /// <summary><c>sub</c>; M3 counts its rate limit by it.</summary>
+    public string? Subject { get; init; }
 
     /// <summary><c>aud</c>, a single one or several.</summary>
-    public IReadOnlyList<string> Audiences { get; }
+    public IReadOnlyList<string> Audiences { get; init; } = [];
 
     /// <summary>The union of <c>scope</c> and <c>scp</c>.</summary>
-    public IReadOnlyList<string> Scopes { get; }
+    public IReadOnlyList<string> Scopes { get; init; } = [];
 
     /// <summary><c>iat</c>, when the token says it.</summary>
-    public DateTimeOffset? IssuedAt { get; }
+    public DateTimeOffset? IssuedAt { get; init; }
 
     /// <summary><c>exp</c>; <see cref="DateTimeOffset.MaxValue"/> when it never expires.</summary>
-    public DateTimeOffset ExpiresAt { get; }
+    public DateTimeOffset ExpiresAt { get; init; } = DateTimeOffset.MaxValue;
 
     /// <summary>The header's <c>kid</c>.</summary>
-    public string? KeyId { get; }
+    public string? KeyId { get; init; }
 
     /// <summary>The header's <c>alg</c>.</summary>
-    public string? Algorithm { get; }
+    public string? Algorithm { get; init; }
 
     /// <summary>The finished header, made once.</summary>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]

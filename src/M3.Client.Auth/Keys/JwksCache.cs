@@ -82,9 +82,17 @@ internal sealed class JwksCache : IDisposable
                 : !_snapshot.UsableUntil.IsPast(now) ? JwksState.Stale
                 : JwksState.Expired;
             TimeSpan cooldown = _allowance.Remaining(now);
-            return new JwksStatus(state, _snapshot?.FetchedAt.Utc, _snapshot?.FreshUntil.Utc, _snapshot?.UsableUntil.Utc,
-                cooldown > TimeSpan.Zero ? now.Utc + cooldown : null,
-                _snapshot?.Keys.Describe() ?? [], _snapshot?.Keys.Ignored ?? [], _lastFailure?.Message);
+            return new JwksStatus
+            {
+                State = state,
+                FetchedAt = _snapshot?.FetchedAt.Utc,
+                FreshUntil = _snapshot?.FreshUntil.Utc,
+                UsableUntil = _snapshot?.UsableUntil.Utc,
+                CoolingDownUntil = cooldown > TimeSpan.Zero ? now.Utc + cooldown : null,
+                UsableKeys = _snapshot?.Keys.Describe() ?? [],
+                IgnoredKeys = _snapshot?.Keys.Ignored ?? [],
+                LastError = _lastFailure?.Message,
+            };
         }
     }
 
@@ -291,7 +299,7 @@ internal sealed class JwksCache : IDisposable
     // What the issuer says of itself, unlike that it cannot be reached, does not pass by waiting.
     private static JwksUnavailableException Unavailable(string detail, BackchannelException failure)
     {
-        var error = new JwksUnavailableException(detail, failure) { IsTransient = !failure.IsRefusal };
+        var error = new JwksUnavailableException(detail, failure) { IsTransient = !failure.IsFatal };
         if (failure.Remedy is { } remedy)
             error.Remedy = remedy;
         return error;

@@ -1,16 +1,32 @@
 namespace M3.Client.Auth;
 
 /// <summary>A snapshot of a provider's key cache, for logs, health checks and diagnosis.</summary>
-/// <param name="State">In one word.</param>
-/// <param name="FetchedAt">When the keys in use came; null: there are none.</param>
-/// <param name="FreshUntil">Until when they are fresh.</param>
-/// <param name="UsableUntil">Until when they serve while the issuer is down.</param>
-/// <param name="CoolingDownUntil">Before then an unknown kid does not make the issuer be asked again; null: it would.</param>
-/// <param name="UsableKeys">The keys that can verify, as <c>kid (alg)</c>.</param>
-/// <param name="IgnoredKeys">Those that cannot, with the reason.</param>
-/// <param name="LastError">Why the last fetch failed; null: it did not.</param>
-public sealed record JwksStatus(JwksState State, DateTimeOffset? FetchedAt, DateTimeOffset? FreshUntil, DateTimeOffset? UsableUntil,
-    DateTimeOffset? CoolingDownUntil, IReadOnlyList<string> UsableKeys, IReadOnlyList<string> IgnoredKeys, string? LastError);
+public sealed record JwksStatus
+{
+    /// <summary>The state in one word.</summary>
+    public JwksState State { get; init; }
+
+    /// <summary>When the keys in use came; null: there are none.</summary>
+    public DateTimeOffset? FetchedAt { get; init; }
+
+    /// <summary>Until when they are fresh.</summary>
+    public DateTimeOffset? FreshUntil { get; init; }
+
+    /// <summary>Until when they are used while the issuer is down (stale-if-error, RFC 5861).</summary>
+    public DateTimeOffset? UsableUntil { get; init; }
+
+    /// <summary>Before then an unknown kid does not make the issuer be asked again; null: it would.</summary>
+    public DateTimeOffset? CoolingDownUntil { get; init; }
+
+    /// <summary>The keys that can verify, as <c>kid (alg)</c>.</summary>
+    public IReadOnlyList<string> UsableKeys { get; init; } = [];
+
+    /// <summary>Those that cannot, with the reason.</summary>
+    public IReadOnlyList<string> IgnoredKeys { get; init; } = [];
+
+    /// <summary>Why the last fetch failed; null: it did not.</summary>
+    public string? LastError { get; init; }
+}
 
 /// <summary>The state of a provider's key cache.</summary>
 public enum JwksState
@@ -21,9 +37,9 @@ public enum JwksState
     /// <summary>Within their lifetime.</summary>
     Fresh,
 
-    /// <summary>Past their lifetime, and still serving.</summary>
+    /// <summary>Past their lifetime, and still used.</summary>
     Stale,
 
-    /// <summary>Too old to serve.</summary>
+    /// <summary>Too old to be used.</summary>
     Expired,
 }

@@ -53,7 +53,7 @@ internal sealed class KeySet
     }
 
     /// <summary>Why a token does not verify, in words.</summary>
-    public string DescribeMisfit(ParsedJwt token)
+    public string DescribeVerificationFailure(ParsedJwt token)
     {
         VerificationKey[] candidates = KeysOf(token);
         return candidates.Length == 0 ? $"the issuer has no usable key {Printable.Quote(token.KeyId)}"

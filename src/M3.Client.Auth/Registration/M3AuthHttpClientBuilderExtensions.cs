@@ -23,7 +23,8 @@ public static class M3AuthHttpClientBuilderExtensions
     /// <returns>The same builder.</returns>
     /// <exception cref="InvalidOperationException">The client has no name (<c>ConfigureHttpClientDefaults</c>), or has M3's authentication already.</exception>
     /// <remarks>
-    /// The client's <see cref="IM3TokenProvider"/> is also a service, keyed by the client's name. With <see cref="RateLimitMode.Wait"/> a client
+    /// The client's <see cref="IM3TokenProvider"/> and its <see cref="M3TokenProvider"/>, which tells of its keys, are also services, keyed by the
+    /// client's name. An application that registers another <see cref="IM3TokenProvider"/> with that key needs no issuer and no audience. With <see cref="RateLimitMode.Wait"/> a client
     /// that has <see cref="HttpClient"/>'s default timeout gets none.
     /// </remarks>
     public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<M3AuthOptions>? configure = null,
@@ -52,7 +53,7 @@ public static class M3AuthHttpClientBuilderExtensions
         if (services.Any(service => service.ServiceType == typeof(M3AuthRegistration) && Equals(service.ServiceKey, name)))
             throw new InvalidOperationException($"AddM3Auth was called twice for the client '{name}': each request would count twice against M3's rate limit.");
 
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<M3AuthOptions>, SettingsValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<M3AuthOptions>>(new RegisteredOptionsValidator(services)));
         services.AddOptions<M3AuthOptions>(name)
             .Configure<IServiceProvider>((options, provider) =>
             {
@@ -64,7 +65,8 @@ public static class M3AuthHttpClientBuilderExtensions
             })
             .ValidateOnStart();
 
-        services.TryAddKeyedSingleton<IM3TokenProvider>(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
+        services.TryAddKeyedSingleton(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
+        services.TryAdd(new OwnProviderDescriptor(name));
         services.TryAddSingleton(_ => M3SharedState.CreateInProcess());
         services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(provider.GetRequiredKeyedService<IM3TokenProvider>(name),
             OptionsOf(provider, name), provider.GetService<ILoggerFactory>(), provider.GetRequiredService<M3SharedState>()));

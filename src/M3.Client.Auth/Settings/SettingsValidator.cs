@@ -5,17 +5,11 @@ using Microsoft.Extensions.Options;
 namespace M3.Client.Auth;
 
 /// <summary>What must be true of the settings before anything is built on them. Every failure is told at once, under the setting's name.</summary>
-internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
+internal static class SettingsValidator
 {
     private const int MostRequests = 1_000_000;
     private static readonly TimeSpan LongestTtl = TimeSpan.FromDays(365);
     private static readonly TimeSpan LongestWindow = TimeSpan.FromDays(30);
-
-    public ValidateOptionsResult Validate(string? name, M3AuthOptions options)
-    {
-        List<string> failures = FindFailures(options, areTokensOurs: true);
-        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
-    }
 
     /// <summary>A validated copy for a token provider: everything counts.</summary>
     /// <exception cref="OptionsValidationException">The settings are wrong.</exception>
@@ -33,11 +27,10 @@ internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
         return ThrowIfAny(FindFailures(copy, areTokensOurs: false), copy);
     }
 
-    private static M3AuthOptions ThrowIfAny(List<string> failures, M3AuthOptions options) => failures.Count == 0
-        ? options
-        : throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), failures);
-
-    private static List<string> FindFailures(M3AuthOptions options, bool areTokensOurs)
+    /// <summary>All that is wrong.</summary>
+    /// <param name="options">The settings.</param>
+    /// <param name="areTokensOurs">Whether this library's provider gets the tokens, so that it must be told from whom.</param>
+    public static List<string> FindFailures(M3AuthOptions options, bool areTokensOurs)
     {
         List<string> failures = [];
         if (!options.Enabled)
@@ -48,6 +41,10 @@ internal sealed class SettingsValidator : IValidateOptions<M3AuthOptions>
         CheckSending(options, failures);
         return failures;
     }
+
+    private static M3AuthOptions ThrowIfAny(List<string> failures, M3AuthOptions options) => failures.Count == 0
+        ? options
+        : throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), failures);
 
     private static void CheckIssuance(M3AuthOptions options, List<string> failures)
     {

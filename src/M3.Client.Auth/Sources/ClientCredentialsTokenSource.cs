@@ -123,5 +123,5 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
     }
 
     private TokenRequestFailedException Failure(BackchannelException e, string secret) =>
-        new($"{Name}: {e.Message}", isTransient: !e.IsRefusal, Secrets.HarmlessOrNull(e, secret));
+        new($"{Name}: {e.Message}", isTransient: !e.IsFatal, Secrets.HarmlessOrNull(e, secret));
 }

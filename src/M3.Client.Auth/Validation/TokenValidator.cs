@@ -28,9 +28,9 @@ internal sealed class TokenValidator(ValidationRules rules, TimeProvider timePro
             if (!keys.Verify(token))
             {
                 // The key may be newer than the set, or its kid in use again: one look at the issuer, within this call.
-                keys = await jwks.RefetchAsync(keys, keys.DescribeMisfit(token), cancellationToken).ConfigureAwait(false);
+                keys = await jwks.RefetchAsync(keys, keys.DescribeVerificationFailure(token), cancellationToken).ConfigureAwait(false);
                 if (!keys.Verify(token))
-                    throw new InvalidTokenSignatureException(keys.DescribeMisfit(token));
+                    throw new InvalidTokenSignatureException(keys.DescribeVerificationFailure(token));
             }
         }
 
@@ -116,7 +116,7 @@ internal sealed class TokenValidator(ValidationRules rules, TimeProvider timePro
     // Where M3 checks it: PyJWT does behind the audience, and M3 looks at the scopes of what PyJWT has let pass.
     private static void CheckNames(JwtClaims claims)
     {
-        if (claims.NoString is { } name)
+        if (claims.NonString is { } name)
         {
             throw new InvalidTokenFormatException($"its {name} is not a string")
             {

@@ -5,12 +5,9 @@ namespace M3.Client.Auth.IntegrationTests.Budget;
 /// through. Each test prints what it counted: <c>dotnet test tests/M3.Client.Auth.IntegrationTests --filter FullyQualifiedName~TransitTests
 /// --logger "console;verbosity=detailed"</c>.
 /// </summary>
-[Explicit(WhatFails)]
 [NonParallelizable]
 public sealed class TransitTests
 {
-    internal const string WhatFails = "shows what the budget of today does not keep: permits are given back before M3 has counted";
-
     private const int Limit = 20;
     private const int Calls = 6 * Limit;
     private const int Seed = 20260;
@@ -18,7 +15,6 @@ public sealed class TransitTests
 
     private static readonly TimeSpan Window = TimeSpan.FromSeconds(1);
 
-    // These hold already; they are here for their share, and for the seconds that they take.
     [TestCase(1)]
     [TestCase(8)]
     [TestCase(32)]

@@ -12,140 +12,140 @@ public sealed class BudgetTests
     [Test]
     public async Task The_101st_call_within_an_hour_is_refused_with_the_exact_time_to_wait_and_goes_when_the_oldest_leaves()
     {
-        using var scene = new Scene();
-        scene.Token = scene.NewToken(claims => claims["exp"] = scene.Now.AddHours(3).ToUnixTimeSeconds());
+        using var fixture = new ClientFixture();
+        fixture.Token = fixture.NewToken(claims => claims["exp"] = fixture.Now.AddHours(3).ToUnixTimeSeconds());
         for (int i = 0; i < 100; i++)
         {
-            (await scene.CallAsync()).Dispose();
-            scene.Clock.Advance(TimeSpan.FromSeconds(10));
+            (await fixture.CallAsync()).Dispose();
+            fixture.Clock.Advance(TimeSpan.FromSeconds(10));
         }
 
         // The oldest went at 12:00:00; it is 12:16:40 now.
-        RateLimitExceededException error = await scene.FailAsync<RateLimitExceededException>();
+        RateLimitExceededException error = await fixture.FailAsync<RateLimitExceededException>();
         Assert.That(error.RetryAfter, Is.EqualTo(new TimeSpan(0, 43, 20)));
         Assert.That(error.Message, Is.EqualTo("Rate limit exceeded: limit of 100 per 60 min reached; retry after 43 min"));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(100));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(100));
 
-        scene.Clock.Advance(error.RetryAfter!.Value - TimeSpan.FromTicks(1));
-        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromTicks(1)));
+        fixture.Clock.Advance(error.RetryAfter!.Value - TimeSpan.FromTicks(1));
+        Assert.That((await fixture.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromTicks(1)));
 
         // The oldest leaves the window: one may go, and the next in ten seconds.
-        scene.Clock.Advance(TimeSpan.FromTicks(1));
-        (await scene.CallAsync()).Dispose();
-        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(10)));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(101));
+        fixture.Clock.Advance(TimeSpan.FromTicks(1));
+        (await fixture.CallAsync()).Dispose();
+        Assert.That((await fixture.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(10)));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(101));
     }
 
     [Test]
     public async Task A_limit_of_one_lets_one_through_in_each_window()
     {
-        using var scene = new Scene(options => (options.RateLimitRequests, options.RateLimitWindow) = (1, TimeSpan.FromSeconds(10)));
+        using var fixture = new ClientFixture(options => (options.RateLimitRequests, options.RateLimitWindow) = (1, TimeSpan.FromSeconds(10)));
 
         for (int i = 0; i < 5; i++)
         {
-            (await scene.CallAsync()).Dispose();
-            Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(10)));
-            scene.Clock.Advance(TimeSpan.FromSeconds(10));
+            (await fixture.CallAsync()).Dispose();
+            Assert.That((await fixture.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(10)));
+            fixture.Clock.Advance(TimeSpan.FromSeconds(10));
         }
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(5));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(5));
     }
 
     [Test]
     public async Task Each_subject_has_a_budget_of_its_own_and_finds_it_again()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
-        string one = scene.NewToken(claims => claims["sub"] = "one");
-        string two = scene.NewToken(claims => claims["sub"] = "two");
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
+        string one = fixture.NewToken(claims => claims["sub"] = "one");
+        string two = fixture.NewToken(claims => claims["sub"] = "two");
 
         foreach (string token in (string[])[one, two])
         {
-            Use(scene, token);
-            (await scene.CallAsync()).Dispose();
+            Use(fixture, token);
+            (await fixture.CallAsync()).Dispose();
         }
 
         foreach (string token in (string[])[one, two])
         {
-            Use(scene, token);
-            await scene.FailAsync<RateLimitExceededException>();
+            Use(fixture, token);
+            await fixture.FailAsync<RateLimitExceededException>();
         }
     }
 
     [Test]
     public async Task A_renewed_token_of_the_same_subject_has_the_same_budget()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
-        (await scene.CallAsync()).Dispose();
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
+        (await fixture.CallAsync()).Dispose();
 
-        Use(scene, scene.NewToken());
+        Use(fixture, fixture.NewToken());
 
-        await scene.FailAsync<RateLimitExceededException>();
+        await fixture.FailAsync<RateLimitExceededException>();
     }
 
     [Test]
     public async Task Tokens_without_a_subject_share_one_budget()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 2);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 2);
 
         foreach (string issuedTo in (string[])["a", "b"])
         {
-            Use(scene, scene.NewToken(claims =>
+            Use(fixture, fixture.NewToken(claims =>
             {
                 claims.Remove("sub");
                 claims["azp"] = issuedTo;
             }));
-            (await scene.CallAsync()).Dispose();
+            (await fixture.CallAsync()).Dispose();
         }
 
-        await scene.FailAsync<RateLimitExceededException>();
+        await fixture.FailAsync<RateLimitExceededException>();
     }
 
     [Test]
     public async Task A_refused_token_uses_up_nothing()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
-        string good = scene.Token!;
-        scene.Token = scene.NewToken(claims => claims["exp"] = 1);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
+        string good = fixture.Token!;
+        fixture.Token = fixture.NewToken(claims => claims["exp"] = 1);
         for (int i = 0; i < 5; i++)
-            await scene.FailAsync<TokenExpiredException>();
+            await fixture.FailAsync<TokenExpiredException>();
 
-        Use(scene, good);
+        Use(fixture, good);
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
     }
 
     [Test]
     public async Task An_untrusted_origin_uses_up_nothing()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
         for (int i = 0; i < 5; i++)
-            await Assert.ThatAsync(() => scene.Client.GetAsync(new Uri("https://other.test")), Throws.TypeOf<UntrustedOriginException>());
+            await Assert.ThatAsync(() => fixture.Client.GetAsync(new Uri("https://other.test")), Throws.TypeOf<UntrustedOriginException>());
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
     }
 
     [Test]
     public async Task The_one_repetition_after_a_401_is_free()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 2);
-        scene.RefuseUntilRenewed();
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 2);
+        fixture.RefuseUntilRenewed();
 
-        (await scene.CallAsync()).Dispose();
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3));
-        await scene.FailAsync<RateLimitExceededException>();
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(3));
+        await fixture.FailAsync<RateLimitExceededException>();
     }
 
     [Test]
     public async Task Switched_off_there_is_no_limit()
     {
-        using var scene = new Scene(options => (options.RateLimitEnabled, options.RateLimitRequests) = (false, 1));
+        using var fixture = new ClientFixture(options => (options.RateLimitEnabled, options.RateLimitRequests) = (false, 1));
 
         for (int i = 0; i < 5; i++)
-            (await scene.CallAsync()).Dispose();
+            (await fixture.CallAsync()).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(5));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(5));
     }
 
     // MCP's housekeeping is free: M3 counts tool calls.
@@ -166,48 +166,48 @@ public sealed class BudgetTests
     [TestCase("PUT", null, "session", true)]
     public async Task What_M3_counts_is_counted(string method, string? mcpMethod, string? session, bool isCounted)
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
-        using (var request = new HttpRequestMessage(new HttpMethod(method), Scene.Address))
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
+        using (var request = new HttpRequestMessage(new HttpMethod(method), ClientFixture.Address))
         {
             if (mcpMethod is not null)
                 request.Headers.Add("Mcp-Method", mcpMethod);
             if (session is not null)
                 request.Headers.Add("Mcp-Session-Id", session);
-            (await scene.Client.SendAsync(request)).Dispose();
+            (await fixture.Client.SendAsync(request)).Dispose();
         }
 
         if (isCounted)
-            await scene.FailAsync<RateLimitExceededException>();
+            await fixture.FailAsync<RateLimitExceededException>();
         else
-            (await scene.CallAsync()).Dispose();
+            (await fixture.CallAsync()).Dispose();
     }
 
     [Test]
     public async Task Housekeeping_goes_even_when_the_budget_is_used_up()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
-        (await scene.CallAsync()).Dispose();
-        using var request = new HttpRequestMessage(HttpMethod.Delete, Scene.Address);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
+        (await fixture.CallAsync()).Dispose();
+        using var request = new HttpRequestMessage(HttpMethod.Delete, ClientFixture.Address);
         request.Headers.Add("Mcp-Session-Id", "session");
 
-        (await scene.Client.SendAsync(request)).Dispose();
+        (await fixture.Client.SendAsync(request)).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2).And.All.Property("Token").EqualTo(scene.Token));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2).And.All.Property("Token").EqualTo(fixture.Token));
     }
 
     [Test]
     public async Task Many_calls_at_once_send_exactly_the_limit()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 100);
-        (await scene.CallAsync()).Dispose();
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 100);
+        (await fixture.CallAsync()).Dispose();
         int refused = 0;
 
         Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 16 }, _ =>
         {
             try
             {
-                using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-                scene.Client.Send(request).Dispose();
+                using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+                fixture.Client.Send(request).Dispose();
             }
             catch (RateLimitExceededException)
             {
@@ -215,7 +215,7 @@ public sealed class BudgetTests
             }
         });
 
-        Assert.That((scene.Server.Arrivals.Count, refused), Is.EqualTo((100, 301)));
+        Assert.That((fixture.Server.Arrivals.Count, refused), Is.EqualTo((100, 301)));
     }
 
     // RFC 9110, section 10.2.3: a number of seconds, or a date. No slip of the server's silences its client for longer than a window.
@@ -225,15 +225,15 @@ public sealed class BudgetTests
     [TestCase("Tue, 24 Nov 2026 12:00:00 GMT", "00:59:55")]
     public async Task M3s_own_Retry_After_is_kept_as_a_pause(string retryAfter, string leftAfterFiveSeconds)
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request => TooManyRequests(request, retryAfter);
-        using HttpResponseMessage answer = await scene.CallAsync();
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request => TooManyRequests(request, retryAfter);
+        using HttpResponseMessage answer = await fixture.CallAsync();
         Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
 
-        scene.Clock.Advance(TimeSpan.FromSeconds(5));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(5));
 
-        Assert.That((await scene.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.Parse(leftAfterFiveSeconds, CultureInfo.InvariantCulture)));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That((await fixture.FailAsync<RateLimitExceededException>()).RetryAfter, Is.EqualTo(TimeSpan.Parse(leftAfterFiveSeconds, CultureInfo.InvariantCulture)));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
@@ -256,16 +256,16 @@ public sealed class BudgetTests
     [Test]
     public async Task A_pause_is_called_a_pause_and_a_full_window_that_lasts_longer_a_full_window()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 2);
-        scene.Server.Answer = request => TooManyRequests(request, "20");
-        (await scene.CallAsync()).Dispose();
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 2);
+        fixture.Server.Answer = request => TooManyRequests(request, "20");
+        (await fixture.CallAsync()).Dispose();
 
-        RateLimitExceededException paused = await scene.FailAsync<RateLimitExceededException>();
+        RateLimitExceededException paused = await fixture.FailAsync<RateLimitExceededException>();
         Assert.That(paused.Message, Is.EqualTo("Rate limit exceeded: M3 asked for a pause (Retry-After); retry after 20 s"));
 
-        scene.Clock.Advance(TimeSpan.FromSeconds(20));
-        (await scene.CallAsync()).Dispose();
-        RateLimitExceededException both = await scene.FailAsync<RateLimitExceededException>();
+        fixture.Clock.Advance(TimeSpan.FromSeconds(20));
+        (await fixture.CallAsync()).Dispose();
+        RateLimitExceededException both = await fixture.FailAsync<RateLimitExceededException>();
         Assert.That(both.RetryAfter, Is.EqualTo(new TimeSpan(0, 59, 40)));
         Assert.That(both.Message, Does.Contain("limit of 2 per 60 min reached"));
     }
@@ -275,12 +275,12 @@ public sealed class BudgetTests
     [TestCase("soon")]
     public async Task A_Retry_After_that_asks_for_nothing_is_no_pause(string retryAfter)
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request => TooManyRequests(request, retryAfter);
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request => TooManyRequests(request, retryAfter);
 
         for (int i = 0; i < 2; i++)
         {
-            using HttpResponseMessage answer = await scene.CallAsync();
+            using HttpResponseMessage answer = await fixture.CallAsync();
             Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
         }
     }
@@ -293,9 +293,9 @@ public sealed class BudgetTests
     }
 
     // A polled source is looked at again a second later.
-    private static void Use(Scene scene, string token)
+    private static void Use(ClientFixture fixture, string token)
     {
-        scene.Token = token;
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        fixture.Token = token;
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
     }
 }

@@ -39,7 +39,7 @@ public sealed class ClockTests
         // Timers count whole milliseconds.
         world.Clock.Advance(TimeSpan.FromMilliseconds(1));
 
-        (await waiting.WaitAsync(KeyRoom.Patience)).Dispose();
+        (await waiting.WaitAsync(KeyCacheFixture.Patience)).Dispose();
     }
 
     [TestCase("20", "00:00:20")]
@@ -70,12 +70,12 @@ public sealed class ClockTests
         using var world = new World(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1));
         (await world.CallAsync()).Dispose();
         Task<HttpResponseMessage> waiting = world.CallAsync();
-        await KeyRoom.UntilAsync(() => world.Clock.IsWaitedFor, "the call waits");
+        await KeyCacheFixture.UntilAsync(() => world.Clock.IsWaitedFor, "the call waits");
 
         world.Clock.Sleep(TimeSpan.FromHours(8));
         world.Clock.Advance(TimeSpan.FromSeconds(30));
 
-        (await waiting.WaitAsync(KeyRoom.Patience)).Dispose();
+        (await waiting.WaitAsync(KeyCacheFixture.Patience)).Dispose();
     }
 
     [Test]
@@ -121,15 +121,15 @@ public sealed class ClockTests
             Task<HttpResponseMessage> call = world.CallAsync();
             while (world.Elapsed < due)
             {
-                await KeyRoom.UntilAsync(() => world.Clock.IsWaitedFor, "the call waits");
+                await KeyCacheFixture.UntilAsync(() => world.Clock.IsWaitedFor, "the call waits");
                 JumpNowAndThen(world.Clock, random);
                 world.Clock.Advance(Min(due - world.Elapsed, random.NextDouble() * TimeSpan.FromMinutes(5)));
             }
 
             // Timers count whole milliseconds.
-            await KeyRoom.UntilAsync(() => call.IsCompleted || world.Clock.IsWaitedFor, "the call goes, or waits for the rest of a millisecond");
+            await KeyCacheFixture.UntilAsync(() => call.IsCompleted || world.Clock.IsWaitedFor, "the call goes, or waits for the rest of a millisecond");
             world.Clock.Advance(TimeSpan.FromMilliseconds(1));
-            (await call.WaitAsync(KeyRoom.Patience)).Dispose();
+            (await call.WaitAsync(KeyCacheFixture.Patience)).Dispose();
             sent.Add(world.Elapsed);
             world.Clock.Advance(random.NextDouble() * window / Limit);
         }
@@ -158,17 +158,17 @@ public sealed class ClockTests
             _start = Clock.GetTimestamp();
             var options = new M3AuthOptions { TimeProvider = Clock };
             configure?.Invoke(options);
-            _client = new HttpClient(new M3AuthHandler(new OneToken(), options) { InnerHandler = Server }) { Timeout = Timeout.InfiniteTimeSpan };
+            _client = new HttpClient(new M3AuthHandler(new FixedTokenProvider(), options) { InnerHandler = Server }) { Timeout = Timeout.InfiniteTimeSpan };
         }
 
-        public JumpingClock Clock { get; } = new(Scene.Noon);
+        public JumpingClock Clock { get; } = new(ClientFixture.Noon);
 
         public FakeM3 Server { get; } = new();
 
         /// <summary>Without the jumps.</summary>
         public TimeSpan Elapsed => Clock.GetElapsedTime(_start);
 
-        public Task<HttpResponseMessage> CallAsync() => _client.PostAsync(Scene.Address, content: null);
+        public Task<HttpResponseMessage> CallAsync() => _client.PostAsync(ClientFixture.Address, content: null);
 
         public async Task<RateLimitExceededException> FailAsync() => (await Assert.ThrowsAsync<RateLimitExceededException>(() => CallAsync()))!;
 

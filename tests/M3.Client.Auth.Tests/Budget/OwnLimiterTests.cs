@@ -13,104 +13,104 @@ public sealed class OwnLimiterTests
     public async Task Its_lease_is_held_until_M3_has_answered_and_given_back_then(bool rateLimit)
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath();
-        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitEnabled) = (limiter, rateLimit));
+        using var fixture = new ClientFixture(options => (options.RateLimiter, options.RateLimitEnabled) = (limiter, rateLimit));
         M3AuthException? refused = null;
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             // A second call to the same path while the first is under way, and one to another path.
-            if (scene.Server.Arrivals.Count == 1)
+            if (fixture.Server.Arrivals.Count == 1)
             {
-                refused = Assert.Throws<RateLimitExceededException>(() => scene.Client.Send(new(HttpMethod.Post, Scene.Address)));
-                scene.Client.Send(new(HttpMethod.Post, new Uri(Scene.Address, "/other"))).Dispose();
+                refused = Assert.Throws<RateLimitExceededException>(() => fixture.Client.Send(new(HttpMethod.Post, ClientFixture.Address)));
+                fixture.Client.Send(new(HttpMethod.Post, new Uri(ClientFixture.Address, "/other"))).Dispose();
             }
 
             return new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request };
         };
 
-        (await scene.CallAsync()).Dispose();
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
 
         Assert.That(refused!.Message, Does.Contain("the application's own limiter"));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(3));
     }
 
     [Test]
     public void A_synchronous_call_gives_its_lease_back_too([Values] bool fails)
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath();
-        using var scene = new Scene(options => options.RateLimiter = limiter);
-        scene.Server.Answer = request => fails ? throw new HttpRequestException("the line is cut") : new HttpResponseMessage { RequestMessage = request };
+        using var fixture = new ClientFixture(options => options.RateLimiter = limiter);
+        fixture.Server.Answer = request => fails ? throw new HttpRequestException("the line is cut") : new HttpResponseMessage { RequestMessage = request };
 
         for (int i = 0; i < 3; i++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
             if (fails)
-                Assert.That(() => scene.Client.Send(request), Throws.TypeOf<HttpRequestException>());
+                Assert.That(() => fixture.Client.Send(request), Throws.TypeOf<HttpRequestException>());
             else
-                scene.Client.Send(request).Dispose();
+                fixture.Client.Send(request).Dispose();
         }
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(3));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(3));
     }
 
     [Test]
     public async Task Where_calls_are_refused_nobody_waits_in_its_queue()
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath(queue: 1);
-        using var scene = new Scene(options => options.RateLimiter = limiter);
+        using var fixture = new ClientFixture(options => options.RateLimiter = limiter);
         Task<HttpResponseMessage>? second = null;
         bool isRefusedAtOnce = false;
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
-            second ??= scene.CallAsync();
+            second ??= fixture.CallAsync();
             isRefusedAtOnce = second.IsFaulted;
             return new HttpResponseMessage { RequestMessage = request };
         };
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
 
-        await Assert.ThatAsync(() => second!.WaitAsync(KeyRoom.Patience), Throws.TypeOf<RateLimitExceededException>());
+        await Assert.ThatAsync(() => second!.WaitAsync(KeyCacheFixture.Patience), Throws.TypeOf<RateLimitExceededException>());
         Assert.That(isRefusedAtOnce);
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task It_lets_a_call_wait_when_calls_wait()
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath(queue: 1);
-        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitMode) = (limiter, RateLimitMode.Wait));
+        using var fixture = new ClientFixture(options => (options.RateLimiter, options.RateLimitMode) = (limiter, RateLimitMode.Wait));
         Task<HttpResponseMessage>? second = null;
         bool waited = false;
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             if (second is null)
             {
-                second = scene.CallAsync();
+                second = fixture.CallAsync();
                 waited = !second.IsCompleted;
             }
 
             return new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request };
         };
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
         (await second!).Dispose();
 
         Assert.That(waited, Is.True);
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
     [Test]
     public async Task Its_lease_is_given_back_when_M3s_limit_refuses_the_call()
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = OnePerPath();
-        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitRequests) = (limiter, 1));
-        (await scene.CallAsync()).Dispose();
+        using var fixture = new ClientFixture(options => (options.RateLimiter, options.RateLimitRequests) = (limiter, 1));
+        (await fixture.CallAsync()).Dispose();
 
-        await scene.FailAsync<RateLimitExceededException>();
-        scene.Clock.Advance(TimeSpan.FromHours(1));
-        scene.Token = scene.NewToken();
+        await fixture.FailAsync<RateLimitExceededException>();
+        fixture.Clock.Advance(TimeSpan.FromHours(1));
+        fixture.Token = fixture.NewToken();
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
     }
 
     [Test]
@@ -118,13 +118,13 @@ public sealed class OwnLimiterTests
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = PartitionedRateLimiter.Create<HttpRequestMessage, string>(
             _ => throw new InvalidOperationException("it was asked"));
-        using var scene = new Scene(options => options.RateLimiter = limiter);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture(options => options.RateLimiter = limiter);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         request.Headers.Add("Mcp-Method", "tools/list");
 
-        (await scene.Client.SendAsync(request)).Dispose();
+        (await fixture.Client.SendAsync(request)).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     private static PartitionedRateLimiter<HttpRequestMessage> OnePerPath(int queue = 0) =>

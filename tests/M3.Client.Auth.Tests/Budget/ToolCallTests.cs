@@ -107,103 +107,103 @@ public sealed class ToolCallTests
     [Test]
     public async Task An_object_is_made_to_JSON_once_for_the_budget_and_for_M3()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var message = new Message();
 
-        (await scene.Client.PostAsync(Scene.Address, JsonContent.Create(message))).Dispose();
+        (await fixture.Client.PostAsync(ClientFixture.Address, JsonContent.Create(message))).Dispose();
         Assert.That(message.Reads, Is.EqualTo(1));
 
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Content = JsonContent.Create(message) };
-        scene.Server.Answer = ReadBody;
-        scene.Client.Send(request).Dispose();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Content = JsonContent.Create(message) };
+        fixture.Server.Answer = ReadBody;
+        fixture.Client.Send(request).Dispose();
         Assert.That(message.Reads, Is.EqualTo(2));
     }
 
     [Test]
     public async Task A_body_that_cannot_be_written_fails_as_it_would_without_a_budget()
     {
-        using var scene = new Scene();
-        scene.Server.Answer = ReadBody;
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = ReadBody;
 
-        await Assert.ThatAsync(() => scene.Client.PostAsync(Scene.Address, JsonContent.Create(new Broken())), Throws.InvalidOperationException.With.Message.EqualTo("broken"));
-        await Assert.ThatAsync(() => scene.Client.PostAsync(Scene.Address, new BrokenContent()), Throws.InvalidOperationException.With.Message.EqualTo("broken"));
+        await Assert.ThatAsync(() => fixture.Client.PostAsync(ClientFixture.Address, JsonContent.Create(new Broken())), Throws.InvalidOperationException.With.Message.EqualTo("broken"));
+        await Assert.ThatAsync(() => fixture.Client.PostAsync(ClientFixture.Address, new BrokenContent()), Throws.InvalidOperationException.With.Message.EqualTo("broken"));
     }
 
     [Test]
     public async Task A_body_read_before_can_be_read_again_from_its_beginning()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         using var content = new StringContent(Call);
         // As a handler outside of this library's that logs what goes out.
         await using (Stream stream = await content.ReadAsStreamAsync())
             Assert.That(await new StreamReader(stream, leaveOpen: true).ReadToEndAsync(), Is.EqualTo(Call));
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             Assert.That(request.Content!.ReadAsStringAsync().GetAwaiter().GetResult(), Is.EqualTo(Call));
             return new HttpResponseMessage { RequestMessage = request };
         };
 
-        (await scene.Client.PostAsync(Scene.Address, content)).Dispose();
+        (await fixture.Client.PostAsync(ClientFixture.Address, content)).Dispose();
     }
 
     [Test]
     public async Task Housekeeping_without_an_Mcp_Method_goes_when_the_budget_is_used_up([Values(RateLimitMode.Reject, RateLimitMode.Wait)] RateLimitMode mode)
     {
-        using var scene = new Scene(options => (options.RateLimitRequests, options.RateLimitMode) = (1, mode));
-        (await scene.Client.PostAsync(Scene.Address, new StringContent(Call))).Dispose();
+        using var fixture = new ClientFixture(options => (options.RateLimitRequests, options.RateLimitMode) = (1, mode));
+        (await fixture.Client.PostAsync(ClientFixture.Address, new StringContent(Call))).Dispose();
 
-        (await scene.Client.PostAsync(Scene.Address, new StringContent("""{"method":"notifications/cancelled"}"""))).Dispose();
-        (await scene.Client.PostAsync(Scene.Address, JsonContent.Create(new { method = "notifications/cancelled" }))).Dispose();
-        (await scene.Client.GetAsync(Scene.Address)).Dispose();
-        (await scene.Client.DeleteAsync(Scene.Address)).Dispose();
+        (await fixture.Client.PostAsync(ClientFixture.Address, new StringContent("""{"method":"notifications/cancelled"}"""))).Dispose();
+        (await fixture.Client.PostAsync(ClientFixture.Address, JsonContent.Create(new { method = "notifications/cancelled" }))).Dispose();
+        (await fixture.Client.GetAsync(ClientFixture.Address)).Dispose();
+        (await fixture.Client.DeleteAsync(ClientFixture.Address)).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(5).And.All.Property("Token").EqualTo(scene.Token));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(5).And.All.Property("Token").EqualTo(fixture.Token));
     }
 
     [Test]
     public async Task A_batch_goes_whole_or_not_at_all()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 5);
-        await SendAsync(scene, 3);
-        scene.Clock.Advance(TimeSpan.FromSeconds(10));
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 5);
+        await SendAsync(fixture, 3);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(10));
 
-        RateLimitExceededException error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(scene, 3)))!;
+        RateLimitExceededException error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(fixture, 3)))!;
         Assert.That(error.RetryAfter, Is.EqualTo(new TimeSpan(0, 59, 50)));
         // The refused one has taken nothing.
-        await SendAsync(scene, 2);
-        Assert.That((await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(scene, 1)))!.RetryAfter, Is.EqualTo(new TimeSpan(0, 59, 50)));
-        scene.Clock.Advance(new TimeSpan(0, 59, 50));
-        scene.Token = scene.NewToken();
-        await SendAsync(scene, 3);
+        await SendAsync(fixture, 2);
+        Assert.That((await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(fixture, 1)))!.RetryAfter, Is.EqualTo(new TimeSpan(0, 59, 50)));
+        fixture.Clock.Advance(new TimeSpan(0, 59, 50));
+        fixture.Token = fixture.NewToken();
+        await SendAsync(fixture, 3);
     }
 
     [Test]
     public async Task A_batch_beyond_the_limit_is_refused_since_no_wait_would_help([Values(RateLimitMode.Reject, RateLimitMode.Wait)] RateLimitMode mode)
     {
-        using var scene = new Scene(options => (options.RateLimitRequests, options.RateLimitMode) = (5, mode));
+        using var fixture = new ClientFixture(options => (options.RateLimitRequests, options.RateLimitMode) = (5, mode));
 
-        RateLimitExceededException error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(scene, 6)))!;
+        RateLimitExceededException error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => SendAsync(fixture, 6)))!;
 
         Assert.That((error.RetryAfter, error.Message), Is.EqualTo(((TimeSpan?)null, "Rate limit exceeded: a batch of 6 tool calls never fits into the limit of 5 per 60 min")));
-        await SendAsync(scene, 5);
+        await SendAsync(fixture, 5);
     }
 
     [Test]
     public async Task The_one_repetition_of_a_batch_after_a_401_is_free()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 3);
-        scene.RefuseUntilRenewed();
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 3);
+        fixture.RefuseUntilRenewed();
 
-        (await scene.Client.PostAsync(Scene.Address, JsonContent.Create(Enumerable.Repeat(new { method = "tools/call" }, 3)))).Dispose();
+        (await fixture.Client.PostAsync(ClientFixture.Address, JsonContent.Create(Enumerable.Repeat(new { method = "tools/call" }, 3)))).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
-        await scene.FailAsync<RateLimitExceededException>();
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2));
+        await fixture.FailAsync<RateLimitExceededException>();
     }
 
     [Test]
     public async Task A_body_that_is_being_written_when_its_call_is_cancelled_is_not_sent()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         using var cancellation = new CancellationTokenSource();
         async IAsyncEnumerable<int> Endless()
         {
@@ -212,8 +212,8 @@ public sealed class ToolCallTests
             await Task.Delay(Timeout.Infinite, cancellation.Token);
         }
 
-        await Assert.CatchAsync<OperationCanceledException>(() => scene.Client.PostAsync(Scene.Address, JsonContent.Create(Endless()), cancellation.Token));
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        await Assert.CatchAsync<OperationCanceledException>(() => fixture.Client.PostAsync(ClientFixture.Address, JsonContent.Create(Endless()), cancellation.Token));
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     // As a connection does that sends it.
@@ -246,25 +246,25 @@ public sealed class ToolCallTests
 
     private static async Task<int> CountOneAsync(Func<HttpContent?> create, List<string> bodies, bool isWarm, bool isSynchronous)
     {
-        using var scene = new Scene(options => options.RateLimitRequests = Limit);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = Limit);
         if (isWarm)
-            (await scene.Client.GetAsync(Scene.Address)).Dispose();
-        scene.Server.Answer = request =>
+            (await fixture.Client.GetAsync(ClientFixture.Address)).Dispose();
+        fixture.Server.Answer = request =>
         {
             using var body = new MemoryStream();
             request.Content?.CopyToAsync(body).GetAwaiter().GetResult();
             bodies.Add(Encoding.UTF8.GetString(body.ToArray()));
             return new HttpResponseMessage { RequestMessage = request };
         };
-        using (var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Content = create() })
-            (isSynchronous ? scene.Client.Send(request) : await scene.Client.SendAsync(request)).Dispose();
+        using (var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Content = create() })
+            (isSynchronous ? fixture.Client.Send(request) : await fixture.Client.SendAsync(request)).Dispose();
 
-        scene.Server.Answer = request => new HttpResponseMessage { RequestMessage = request };
+        fixture.Server.Answer = request => new HttpResponseMessage { RequestMessage = request };
         for (int left = 0; ; left++)
         {
             try
             {
-                (await scene.Client.PostAsync(Scene.Address, new StringContent(Call))).Dispose();
+                (await fixture.Client.PostAsync(ClientFixture.Address, new StringContent(Call))).Dispose();
             }
             catch (RateLimitExceededException)
             {
@@ -273,8 +273,8 @@ public sealed class ToolCallTests
         }
     }
 
-    private static async Task SendAsync(Scene scene, int calls) =>
-        (await scene.Client.PostAsync(Scene.Address, new StringContent($"[{string.Join(',', Enumerable.Repeat(Call, calls))}]"))).Dispose();
+    private static async Task SendAsync(ClientFixture fixture, int calls) =>
+        (await fixture.Client.PostAsync(ClientFixture.Address, new StringContent($"[{string.Join(',', Enumerable.Repeat(Call, calls))}]"))).Dispose();
 
     private sealed class Message
     {

@@ -56,7 +56,7 @@ public sealed class WaitingTests
         world.Clock.Advance(TimeSpan.FromMinutes(10));
         (await world.CallAsync()).Dispose();
 
-        Task<HttpResponseMessage> batch = world.Scene.Client.PostAsync(Scene.Address,
+        Task<HttpResponseMessage> batch = world.ClientFixture.Client.PostAsync(ClientFixture.Address,
             JsonContent.Create(Enumerable.Repeat(new { method = "tools/call" }, 3)));
         await world.PassAsync(batch);
 
@@ -78,7 +78,7 @@ public sealed class WaitingTests
 
         await Assert.ThatAsync(() => first, Throws.InstanceOf<OperationCanceledException>());
         // The first one's turn is the second's now.
-        await KeyRoom.UntilAsync(() => world.Told.Count == 2, "the second call waits for the window");
+        await KeyCacheFixture.UntilAsync(() => world.Told.Count == 2, "the second call waits for the window");
         await world.PassAsync(second);
         (await second).Dispose();
         Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
@@ -105,7 +105,7 @@ public sealed class WaitingTests
     public async Task A_token_that_expires_during_the_wait_is_looked_at_again_and_nothing_is_taken()
     {
         using var world = new World(limit: 1);
-        world.Scene.Token = world.Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddMinutes(30).ToUnixTimeSeconds());
+        world.ClientFixture.Token = world.ClientFixture.NewToken(claims => claims["exp"] = ClientFixture.Noon.AddMinutes(30).ToUnixTimeSeconds());
         (await world.CallAsync()).Dispose();
         Task<HttpResponseMessage> call = world.CallAsync();
 
@@ -113,7 +113,7 @@ public sealed class WaitingTests
 
         await Assert.ThatAsync(() => call, Throws.TypeOf<TokenExpiredException>());
         Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero]));
-        world.Scene.Token = world.Scene.NewToken();
+        world.ClientFixture.Token = world.ClientFixture.NewToken();
         (await world.CallAsync()).Dispose();
         Assert.That(world.Sent, Is.EqualTo([TimeSpan.Zero, Hour]));
     }
@@ -125,19 +125,19 @@ public sealed class WaitingTests
         (await world.CallAsync()).Dispose();
         Task<HttpResponseMessage> call = world.CallAsync();
 
-        world.Scene.Token = world.Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddDays(1).ToUnixTimeSeconds());
+        world.ClientFixture.Token = world.ClientFixture.NewToken(claims => claims["exp"] = ClientFixture.Noon.AddDays(1).ToUnixTimeSeconds());
         await world.PassAsync(call);
         (await call).Dispose();
 
-        Assert.That(world.Scene.Server.Arrivals[^1].Token, Is.EqualTo(world.Scene.Token));
+        Assert.That(world.ClientFixture.Server.Arrivals[^1].Token, Is.EqualTo(world.ClientFixture.Token));
     }
 
     [Test]
     public async Task A_call_after_M3s_own_Retry_After_waits_that_long()
     {
         using var world = new World(limit: 100);
-        Func<HttpRequestMessage, HttpResponseMessage> usual = world.Scene.Server.Answer;
-        world.Scene.Server.Answer = request =>
+        Func<HttpRequestMessage, HttpResponseMessage> usual = world.ClientFixture.Server.Answer;
+        world.ClientFixture.Server.Answer = request =>
         {
             HttpResponseMessage response = usual(request);
             response.StatusCode = HttpStatusCode.TooManyRequests;
@@ -145,7 +145,7 @@ public sealed class WaitingTests
             return response;
         };
         (await world.CallAsync()).Dispose();
-        world.Scene.Server.Answer = usual;
+        world.ClientFixture.Server.Answer = usual;
         world.IsWindowFull = () => true;
 
         Task<HttpResponseMessage> call = world.CallAsync();
@@ -159,19 +159,19 @@ public sealed class WaitingTests
     public async Task One_users_full_window_holds_up_no_other_user()
     {
         var tokens = new OnePerUser();
-        using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1));
-        using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
+        using var fixture = new ClientFixture(options => (options.RateLimitMode, options.RateLimitRequests) = (RateLimitMode.Wait, 1));
+        using var client = new HttpClient(new M3AuthHandler(tokens, fixture.Options()) { InnerHandler = fixture.Server });
         using var cancellation = new CancellationTokenSource();
         tokens.User.Value = "a";
-        (await client.PostAsync(Scene.Address, null)).Dispose();
-        Task waiting = client.PostAsync(Scene.Address, null, cancellation.Token);
+        (await client.PostAsync(ClientFixture.Address, null)).Dispose();
+        Task waiting = client.PostAsync(ClientFixture.Address, null, cancellation.Token);
 
         tokens.User.Value = "b";
-        Task<HttpResponseMessage> other = client.PostAsync(Scene.Address, null);
-        (await other.WaitAsync(KeyRoom.Patience)).Dispose();
+        Task<HttpResponseMessage> other = client.PostAsync(ClientFixture.Address, null);
+        (await other.WaitAsync(KeyCacheFixture.Patience)).Dispose();
 
         Assert.That(waiting.IsCompleted, Is.False);
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b"]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b"]));
         await cancellation.CancelAsync();
         await Assert.ThatAsync(() => waiting, Throws.InstanceOf<OperationCanceledException>());
     }
@@ -179,28 +179,28 @@ public sealed class WaitingTests
     [Test]
     public async Task A_call_whose_token_becomes_another_users_during_the_wait_waits_for_that_users_turn()
     {
-        var tokens = new OneToken("token.of.a", "a");
-        var clock = new WaitingClock(Scene.Noon);
+        var tokens = new FixedTokenProvider("token.of.a", "a");
+        var clock = new WaitingClock(ClientFixture.Noon);
         var told = new List<(DateTimeOffset At, TimeSpan Wait)>();
-        using var scene = new Scene(options => (options.RateLimitMode, options.RateLimitRequests, options.RateLimitProgress) =
+        using var fixture = new ClientFixture(options => (options.RateLimitMode, options.RateLimitRequests, options.RateLimitProgress) =
             (RateLimitMode.Wait, 1, new Telling(wait => told.Add((clock.GetUtcNow(), wait)))))
         { Clock = clock };
-        using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
-        (await client.PostAsync(Scene.Address, null)).Dispose();
-        Task<HttpResponseMessage> waiting = client.PostAsync(Scene.Address, null);
-        await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience);
+        using var client = new HttpClient(new M3AuthHandler(tokens, fixture.Options()) { InnerHandler = fixture.Server });
+        (await client.PostAsync(ClientFixture.Address, null)).Dispose();
+        Task<HttpResponseMessage> waiting = client.PostAsync(ClientFixture.Address, null);
+        await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyCacheFixture.Patience);
 
         tokens.Token = new M3AccessToken("token.of.b", subject: "b");
         clock.Advance(Hour);
-        (await waiting.WaitAsync(KeyRoom.Patience)).Dispose();
+        (await waiting.WaitAsync(KeyCacheFixture.Patience)).Dispose();
 
         // And is counted to that user's limit.
-        Task<HttpResponseMessage> next = client.PostAsync(Scene.Address, null);
-        await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyRoom.Patience);
-        Assert.That(told, Is.EqualTo([(Scene.Noon, Hour), (Scene.Noon + Hour, Hour)]));
+        Task<HttpResponseMessage> next = client.PostAsync(ClientFixture.Address, null);
+        await clock.Waits.ReadAsync().AsTask().WaitAsync(KeyCacheFixture.Patience);
+        Assert.That(told, Is.EqualTo([(ClientFixture.Noon, Hour), (ClientFixture.Noon + Hour, Hour)]));
         clock.Advance(Hour);
-        (await next.WaitAsync(KeyRoom.Patience)).Dispose();
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b", "token.of.b"]));
+        (await next.WaitAsync(KeyCacheFixture.Patience)).Dispose();
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(["token.of.a", "token.of.b", "token.of.b"]));
     }
 
     [Test]
@@ -210,8 +210,8 @@ public sealed class WaitingTests
         (await world.CallAsync()).Dispose();
         Task call = Task.Run(() =>
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-            world.Scene.Client.Send(request).Dispose();
+            using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+            world.ClientFixture.Client.Send(request).Dispose();
         });
 
         await world.PassAsync(call);
@@ -223,9 +223,9 @@ public sealed class WaitingTests
     [Test]
     public void Create_sets_no_timeout_since_a_wait_may_be_long()
     {
-        using var waiting = new Scene(options => options.RateLimitMode = RateLimitMode.Wait);
-        using var rejecting = new Scene();
-        using var unlimited = new Scene(options => (options.RateLimitMode, options.RateLimitEnabled) = (RateLimitMode.Wait, false));
+        using var waiting = new ClientFixture(options => options.RateLimitMode = RateLimitMode.Wait);
+        using var rejecting = new ClientFixture();
+        using var unlimited = new ClientFixture(options => (options.RateLimitMode, options.RateLimitEnabled) = (RateLimitMode.Wait, false));
 
         Assert.That(waiting.Client.Timeout, Is.EqualTo(Timeout.InfiniteTimeSpan));
         Assert.That(new[] { rejecting.Client.Timeout, unlimited.Client.Timeout }, Is.All.EqualTo(TimeSpan.FromSeconds(100)));
@@ -247,7 +247,7 @@ public sealed class WaitingTests
         public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => new(rejected);
     }
 
-    /// <summary>A scene whose clock goes on whenever everybody waits.</summary>
+    /// <summary>A fixture whose clock goes on whenever everybody waits.</summary>
     private sealed class World : IDisposable, IProgress<TimeSpan>
     {
         private readonly Lock _gate = new();
@@ -261,7 +261,7 @@ public sealed class WaitingTests
         {
             _limit = limit;
             IsWindowFull = () => Sent.Count(at => at > Elapsed - Hour) >= _limit;
-            Scene = new Scene(options =>
+            ClientFixture = new ClientFixture(options =>
             {
                 options.RateLimitMode = RateLimitMode.Wait;
                 options.RateLimitRequests = limit;
@@ -270,8 +270,8 @@ public sealed class WaitingTests
                 options.JwksCacheTtl = TimeSpan.FromDays(7);
             })
             { Clock = Clock };
-            Scene.Token = Scene.NewToken(claims => claims["exp"] = Scene.Noon.AddDays(1).ToUnixTimeSeconds());
-            Scene.Server.Answer = request =>
+            ClientFixture.Token = ClientFixture.NewToken(claims => claims["exp"] = ClientFixture.Noon.AddDays(1).ToUnixTimeSeconds());
+            ClientFixture.Server.Answer = request =>
             {
                 lock (_gate)
                     _sent.Add(Elapsed);
@@ -279,11 +279,11 @@ public sealed class WaitingTests
             };
         }
 
-        public Scene Scene { get; }
+        public ClientFixture ClientFixture { get; }
 
-        public WaitingClock Clock { get; } = new(Scene.Noon);
+        public WaitingClock Clock { get; } = new(ClientFixture.Noon);
 
-        public TimeSpan Elapsed => Clock.GetUtcNow() - Scene.Noon;
+        public TimeSpan Elapsed => Clock.GetUtcNow() - ClientFixture.Noon;
 
         public IReadOnlyList<TimeSpan> Told
         {
@@ -303,7 +303,7 @@ public sealed class WaitingTests
             }
         }
 
-        public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) => Scene.CallAsync(cancellationToken);
+        public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) => ClientFixture.CallAsync(cancellationToken);
 
         /// <summary>
         /// Whether all that the budget has let go have come to M3. It lets nobody wait before the window is full, so then as many have come.
@@ -316,7 +316,7 @@ public sealed class WaitingTests
             while (!task.IsCompleted)
             {
                 _next ??= Clock.Waits.ReadAsync().AsTask();
-                await KeyRoom.EndAsync(Task.WhenAny(task, _next), "the call goes, or somebody begins to wait");
+                await KeyCacheFixture.EndAsync(Task.WhenAny(task, _next), "the call goes, or somebody begins to wait");
                 if (task.IsCompleted)
                     return;
                 // Others wait, too, for the token's source and the like; the budget tells how long it does, and looks again in between.
@@ -328,7 +328,7 @@ public sealed class WaitingTests
                 if (++_sleeping < told.Count)
                     continue;
                 // Whoever was let go before reads the clock when it arrives: it must not go on until then.
-                await KeyRoom.UntilAsync(IsWindowFull, "all that the budget has let go have come to M3");
+                await KeyCacheFixture.UntilAsync(IsWindowFull, "all that the budget has let go have come to M3");
                 Clock.Advance(told[^1]);
             }
         }
@@ -339,6 +339,6 @@ public sealed class WaitingTests
                 _told.Add(value);
         }
 
-        public void Dispose() => Scene.Dispose();
+        public void Dispose() => ClientFixture.Dispose();
     }
 }

@@ -12,13 +12,13 @@ public sealed class StandardErrorTests
     public async Task Standard_error_that_cannot_be_written_fails_no_call()
     {
         TextWriter before = Console.Error;
-        using var scene = new Scene(options => options.Debug = true);
-        using HttpClient client = M3HttpClient.Create(Scene.Address, scene.Options(), scene.Server);
+        using var fixture = new ClientFixture(options => options.Debug = true);
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, fixture.Options(), fixture.Server);
         using var full = new FullDisk();
         Console.SetError(full);
         try
         {
-            using HttpResponseMessage response = await client.GetAsync("").WaitAsync(KeyRoom.Patience);
+            using HttpResponseMessage response = await client.GetAsync("").WaitAsync(KeyCacheFixture.Patience);
 
             Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
             Assert.That(full.Writes, Is.GreaterThan(0));

@@ -35,7 +35,7 @@ public sealed class StructuredLogTests
     {
         using var log = ((Func<JsonLog>)newLog)();
         using var seen = new RecordingLoggerFactory();
-        string token = new FakeIssuer().Token(Scene.Noon);
+        string token = new FakeIssuer().Token(ClientFixture.Noon);
 
         WriteEveryLine(seen, token);
         WriteEveryLine(log.Factory, token);
@@ -52,12 +52,12 @@ public sealed class StructuredLogTests
     public async Task A_debug_run_shows_no_token(object newLog)
     {
         using var log = ((Func<JsonLog>)newLog)();
-        using var scene = new Scene(options => options.Debug = true);
-        string first = scene.Token!;
-        using HttpClient client = M3HttpClient.Create(Scene.Address, scene.Options(), scene.Server, log.Factory);
+        using var fixture = new ClientFixture(options => options.Debug = true);
+        string first = fixture.Token!;
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, fixture.Options(), fixture.Server, log.Factory);
 
         (await client.GetAsync("")).Dispose();
-        scene.Server.Answer = request => FakeM3.Refuse(request, $"Bearer error=\"invalid_token\", error_description=\"no: {first}\"");
+        fixture.Server.Answer = request => FakeM3.Refuse(request, $"Bearer error=\"invalid_token\", error_description=\"no: {first}\"");
         await Assert.ThrowsAsync<RejectedException>(() => client.GetAsync(""));
 
         Assert.That(log.Text, Does.Contain("accepted").And.Contain("budget").And.Contain("refused"));
@@ -90,7 +90,7 @@ public sealed class StructuredLogTests
 
     private static (M3AccessToken Token, M3AuthOptions Options) Secrets()
     {
-        var token = new M3AccessToken(new FakeIssuer().Token(Scene.Noon), subject: "researcher");
+        var token = new M3AccessToken(new FakeIssuer().Token(ClientFixture.Noon), subject: "researcher");
         return (token, new M3AuthOptions
         {
             IssuerUrl = FakeIssuer.Url,
@@ -112,21 +112,21 @@ public sealed class StructuredLogTests
     private static void WriteEveryLine(ILoggerFactory factory, string token)
     {
         var log = new Log(factory, debug: true, TimeProvider.System);
-        var valid = new M3AccessToken(token, Scene.Noon.AddMinutes(30), FakeIssuer.Url, "researcher", [Scene.Audience], ["read:mimic-data"], keyId: token, algorithm: "RS256");
+        var valid = new M3AccessToken(token, ClientFixture.Noon.AddMinutes(30), FakeIssuer.Url, "researcher", [ClientFixture.Audience], ["read:mimic-data"], keyId: token, algorithm: "RS256");
 
         log.DisabledWithToken("M3_OAUTH2_");
         log.CheckIsOff("expiry", "M3_OAUTH2_VALIDATE_EXP");
         log.PlainHttp("http://m3.test:80");
-        log.KeysNotRefreshed("the issuer answered 503", Scene.Noon);
+        log.KeysNotRefreshed("the issuer answered 503", ClientFixture.Noon);
         log.KeysBack();
-        log.NotRenewed($"the delegate said {token}", Scene.Noon);
+        log.NotRenewed($"the delegate said {token}", ClientFixture.Noon);
         log.ForeignAuthorization("https://m3.test:443");
         log.TokenFileIsOpen($"/run/{token}");
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
         log.KeysFetched(Backchannel.Describe(new Uri($"{FakeIssuer.Url}/jwks?token={token}")), [token], JwksReader.Read("""{"keys":[{"kty":"oct","kid":"a"}]}"""u8.ToArray()).Ignored);
         log.TokenAccepted(TokenSources.FromValue(token).DescribeSource(), valid.ToString(), token, "RS256", new ValidationRules(null, null, new HashSet<string>()).Checks, [token]);
         log.TokenRefused("the environment variable M3_OAUTH2_TOKEN", nameof(M3AuthError.TokenExpired), $"at noon: {token}");
-        log.Sending("POST", Origin.Describe(new Uri(Scene.Address, $"/sse?token={token}")), token, valid.ExpiresAt, "98 of 100 left");
+        log.Sending("POST", Origin.Describe(new Uri(ClientFixture.Address, $"/sse?token={token}")), token, valid.ExpiresAt, "98 of 100 left");
         log.RequestRefused(nameof(M3AuthError.Rejected), $"M3 answered {token}");
     }
 }

@@ -9,30 +9,30 @@ namespace M3.Client.Auth.Tests.Errors;
 [Parallelizable(ParallelScope.All)]
 public sealed class RemedyTests
 {
-    // Each takes the scene to the brink; the call that follows fails.
+    // Each takes the fixture to the brink; the call that follows fails.
     private static IEnumerable<TestCaseData> Failures =>
     [
-        Failure("Set OTHER_TOKEN", scene => scene.Token = null),
-        Failure("OTHER_ISSUER_URL (or OTHER_JWKS_URL)", scene => scene.Token = scene.NewToken(header: header => header["alg"] = "HS256")),
-        Failure("Check OTHER_ISSUER_URL and OTHER_JWKS_URL", scene => scene.Issuer.GoDown()),
-        Failure("Set OTHER_ISSUER_URL", scene => scene.Token = scene.NewToken(claims => claims["iss"] = "https://other.test")),
-        Failure("OTHER_AUDIENCE", scene => scene.Token = scene.NewToken(claims => claims["aud"] = "other")),
-        Failure("OTHER_REQUIRED_SCOPES", scene => scene.Token = scene.NewToken(claims => claims["scope"] = "other")),
-        Failure("OTHER_ALLOWED_ORIGINS", scene => scene.Client.BaseAddress = new Uri("https://other.test")),
-        Failure("OTHER_CLIENT_ID, OTHER_CLIENT_SECRET, OTHER_TOKEN_FILE", scene => scene.Delegate = () => throw new InvalidOperationException()),
-        Failure("OTHER_REQUIRED_SCOPES", scene => scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"insufficient_scope\"", HttpStatusCode.Forbidden)),
-        Failure("OTHER_AUDIENCE", scene => scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"invalid_token\", error_description=\"Invalid audience\"")),
+        Failure("Set OTHER_TOKEN", fixture => fixture.Token = null),
+        Failure("OTHER_ISSUER_URL (or OTHER_JWKS_URL)", fixture => fixture.Token = fixture.NewToken(header: header => header["alg"] = "HS256")),
+        Failure("Check OTHER_ISSUER_URL and OTHER_JWKS_URL", fixture => fixture.Issuer.GoDown()),
+        Failure("Set OTHER_ISSUER_URL", fixture => fixture.Token = fixture.NewToken(claims => claims["iss"] = "https://other.test")),
+        Failure("OTHER_AUDIENCE", fixture => fixture.Token = fixture.NewToken(claims => claims["aud"] = "other")),
+        Failure("OTHER_REQUIRED_SCOPES", fixture => fixture.Token = fixture.NewToken(claims => claims["scope"] = "other")),
+        Failure("OTHER_ALLOWED_ORIGINS", fixture => fixture.Client.BaseAddress = new Uri("https://other.test")),
+        Failure("OTHER_CLIENT_ID, OTHER_CLIENT_SECRET, OTHER_TOKEN_FILE", fixture => fixture.Delegate = () => throw new InvalidOperationException()),
+        Failure("OTHER_REQUIRED_SCOPES", fixture => fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"insufficient_scope\"", HttpStatusCode.Forbidden)),
+        Failure("OTHER_AUDIENCE", fixture => fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"invalid_token\", error_description=\"Invalid audience\"")),
     ];
 
     [TestCaseSource(nameof(Failures))]
     public async Task It_names_the_registrations_own_prefix(string expected, object fail)
     {
-        using var scene = new PrefixedScene();
-        ((Action<PrefixedScene>)fail)(scene);
+        using var fixture = new PrefixedScene();
+        ((Action<PrefixedScene>)fail)(fixture);
 
         foreach (bool isSynchronous in (bool[])[false, true])
         {
-            M3AuthException error = await scene.FailAsync(isSynchronous);
+            M3AuthException error = await fixture.FailAsync(isSynchronous);
 
             Assert.That(error.Remedy, Does.Contain(expected).And.Not.Contain("M3_OAUTH2_"));
         }
@@ -41,10 +41,10 @@ public sealed class RemedyTests
     [Test]
     public async Task An_error_left_on_its_response_does_so_too()
     {
-        using var scene = new PrefixedScene(throws: false);
-        scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"invalid_token\", error_description=\"Invalid audience\"");
+        using var fixture = new PrefixedScene(throws: false);
+        fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"invalid_token\", error_description=\"Invalid audience\"");
 
-        using HttpResponseMessage response = await scene.Client.GetAsync("");
+        using HttpResponseMessage response = await fixture.Client.GetAsync("");
 
         Assert.That(response.GetM3AuthError()!.Remedy, Does.Contain("OTHER_AUDIENCE").And.Not.Contain("M3_OAUTH2_"));
     }
@@ -62,11 +62,11 @@ public sealed class RemedyTests
     [Test]
     public async Task A_providers_prefix_stays_in_a_handler_with_another()
     {
-        using var scene = new PrefixedScene { Token = null };
-        M3AuthOptions options = scene.Options();
+        using var fixture = new PrefixedScene { Token = null };
+        M3AuthOptions options = fixture.Options();
         using var provider = new M3TokenProvider(options);
         options.Prefix = "ANOTHER_";
-        using var client = new HttpClient(new M3AuthHandler(provider, options) { InnerHandler = new FakeM3() }) { BaseAddress = Scene.Address };
+        using var client = new HttpClient(new M3AuthHandler(provider, options) { InnerHandler = new FakeM3() }) { BaseAddress = ClientFixture.Address };
 
         MissingTokenException error = (await Assert.ThrowsAsync<MissingTokenException>(() => client.GetAsync("")))!;
 
@@ -82,33 +82,33 @@ public sealed class RemedyTests
 
     private sealed class PrefixedScene(bool throws = true) : IDisposable
     {
-        private readonly Scene _scene = new();
+        private readonly ClientFixture _fixture = new();
         private HttpClient? _client;
 
         public string? Token
         {
-            get => _scene.Token;
-            set => _scene.Token = value;
+            get => _fixture.Token;
+            set => _fixture.Token = value;
         }
 
         public Func<string?>? Delegate { get; set; }
 
-        public FakeIssuer Issuer => _scene.Issuer;
+        public FakeIssuer Issuer => _fixture.Issuer;
 
-        public FakeM3 Server => _scene.Server;
+        public FakeM3 Server => _fixture.Server;
 
-        public HttpClient Client => _client ??= M3HttpClient.Create(Scene.Address, Options(), Server);
+        public HttpClient Client => _client ??= M3HttpClient.Create(ClientFixture.Address, Options(), Server);
 
         public M3AuthOptions Options()
         {
-            M3AuthOptions options = _scene.Options();
+            M3AuthOptions options = _fixture.Options();
             options.Prefix = "OTHER_";
             options.ThrowOnRejection = throws;
             options.TokenSource = TokenSources.From(_ => new(Delegate is null ? Token : Delegate()));
             return options;
         }
 
-        public string NewToken(Action<JsonObject>? claims = null, Action<JsonObject>? header = null) => _scene.NewToken(claims, header);
+        public string NewToken(Action<JsonObject>? claims = null, Action<JsonObject>? header = null) => _fixture.NewToken(claims, header);
 
         public async Task<M3AuthException> FailAsync(bool isSynchronous)
         {
@@ -121,7 +121,7 @@ public sealed class RemedyTests
         public void Dispose()
         {
             _client?.Dispose();
-            _scene.Dispose();
+            _fixture.Dispose();
         }
     }
 }

@@ -10,25 +10,25 @@ public sealed class BrokenLogTests
     [Test]
     public async Task Calls_go_on_and_refusals_stay_typed([Values] bool fromTheStart)
     {
-        using var scene = new Scene(options => (options.Debug, options.ValidateAudience) = (true, false));
-        scene.Log.IsBroken = fromTheStart;
-        _ = scene.Client;
-        scene.Log.IsBroken = true;
+        using var fixture = new ClientFixture(options => (options.Debug, options.ValidateAudience) = (true, false));
+        fixture.Log.IsBroken = fromTheStart;
+        _ = fixture.Client;
+        fixture.Log.IsBroken = true;
 
-        using HttpResponseMessage response = await scene.CallAsync().WaitAsync(KeyRoom.Patience);
+        using HttpResponseMessage response = await fixture.CallAsync().WaitAsync(KeyCacheFixture.Patience);
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
 
-        scene.Token = "no token";
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
-        await scene.FailAsync<InvalidTokenFormatException>().WaitAsync(KeyRoom.Patience);
+        fixture.Token = "no token";
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
+        await fixture.FailAsync<InvalidTokenFormatException>().WaitAsync(KeyCacheFixture.Patience);
     }
 
     [Test]
     public async Task New_keys_are_not_lost()
     {
-        using var room = new KeyRoom();
-        room.Log.IsBroken = true;
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Log.IsBroken = true;
 
-        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+        Assert.That((await keyCache.GetAsync()).Count, Is.EqualTo(2));
     }
 }

@@ -12,40 +12,40 @@ public sealed class RenewalAfter401Tests
     [Test]
     public async Task A_newer_token_is_tried_once_and_its_answer_is_the_callers([Values] bool synchronous)
     {
-        using var scene = new Scene();
-        string first = scene.Token!;
-        string second = scene.NewToken();
-        scene.Server.Answer = request =>
+        using var fixture = new ClientFixture();
+        string first = fixture.Token!;
+        string second = fixture.NewToken();
+        fixture.Server.Answer = request =>
         {
-            scene.Token = second;
+            fixture.Token = second;
             return request.Headers.Authorization!.Parameter == second ? new HttpResponseMessage(HttpStatusCode.Accepted) : FakeM3.Refuse(request, "Bearer");
         };
 
-        using HttpResponseMessage response = await SendAsync(scene, null, synchronous);
+        using HttpResponseMessage response = await SendAsync(fixture, null, synchronous);
 
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
     }
 
     // With the token cached a call takes the short way, whose answer may be there at once or come later.
     [Test]
     public async Task A_call_with_a_cached_token_reads_a_401_as_well([Values] bool hasNewer, [Values("at once", "later", "synchronously")] string how)
     {
-        using var scene = new Scene();
-        using var later = new LaterHandler(scene.Server);
-        using HttpClient client = M3HttpClient.Create(Scene.Address, scene.Options(), how == "later" ? later : scene.Server, scene.Log);
+        using var fixture = new ClientFixture();
+        using var later = new LaterHandler(fixture.Server);
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, fixture.Options(), how == "later" ? later : fixture.Server, fixture.Log);
         Task<HttpResponseMessage> CallAsync()
         {
-            var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
             return how == "synchronously" ? Task.Run(() => client.Send(request)) : client.SendAsync(request);
         }
 
         (await CallAsync()).Dispose();
-        string first = scene.Token!;
-        string second = hasNewer ? scene.NewToken() : first;
-        scene.Server.Answer = request =>
+        string first = fixture.Token!;
+        string second = hasNewer ? fixture.NewToken() : first;
+        fixture.Server.Answer = request =>
         {
-            scene.Token = second;
+            fixture.Token = second;
             return request.Headers.Authorization!.Parameter == first ? FakeM3.Refuse(request, "Bearer") : new HttpResponseMessage(HttpStatusCode.Accepted) { RequestMessage = request };
         };
 
@@ -53,87 +53,87 @@ public sealed class RenewalAfter401Tests
             Assert.That((await CallAsync()).StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
         else
             await Assert.ThatAsync(CallAsync, Throws.TypeOf<RejectedException>());
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(hasNewer ? [first, first, second] : (string[])[first, first]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(hasNewer ? [first, first, second] : (string[])[first, first]));
     }
 
     // Reading it costs nothing, and it may have its next token at any moment.
     [Test]
     public async Task A_polled_source_is_looked_at_after_each_401_of_the_same_second()
     {
-        using var scene = new Scene();
-        string first = scene.Token!;
-        scene.Server.Answer = request => request.Headers.Authorization!.Parameter == first ? FakeM3.Refuse(request, "Bearer") : new HttpResponseMessage { RequestMessage = request };
-        await scene.FailAsync<RejectedException>();
-        await scene.FailAsync<RejectedException>();
+        using var fixture = new ClientFixture();
+        string first = fixture.Token!;
+        fixture.Server.Answer = request => request.Headers.Authorization!.Parameter == first ? FakeM3.Refuse(request, "Bearer") : new HttpResponseMessage { RequestMessage = request };
+        await fixture.FailAsync<RejectedException>();
+        await fixture.FailAsync<RejectedException>();
 
-        string second = scene.Token = scene.NewToken();
-        (await scene.CallAsync()).Dispose();
+        string second = fixture.Token = fixture.NewToken();
+        (await fixture.CallAsync()).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, first, first, second]));
-        Assert.That(scene.Reads, Is.EqualTo(4));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, first, first, second]));
+        Assert.That(fixture.Reads, Is.EqualTo(4));
     }
 
     [Test]
     public async Task A_newer_token_that_is_refused_too_is_an_error_and_never_a_loop([Values] bool synchronous)
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request =>
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request =>
         {
-            scene.Token = scene.NewToken();
+            fixture.Token = fixture.NewToken();
             return FakeM3.Refuse(request, """Bearer error="invalid_token", error_description="The token expired" """);
         };
 
-        await Assert.ThatAsync(() => SendAsync(scene, null, synchronous), Throws.TypeOf<TokenExpiredException>());
+        await Assert.ThatAsync(() => SendAsync(fixture, null, synchronous), Throws.TypeOf<TokenExpiredException>());
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
     [Test]
     public async Task Without_a_newer_token_nothing_is_repeated([Values] bool synchronous)
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
 
-        await Assert.ThatAsync(() => SendAsync(scene, null, synchronous), Throws.TypeOf<RejectedException>()
+        await Assert.ThatAsync(() => SendAsync(fixture, null, synchronous), Throws.TypeOf<RejectedException>()
             .With.Message.EqualTo("OAuth2 authentication failed: M3 answered 401"));
 
-        Assert.That((scene.Server.Arrivals.Count, scene.Reads), Is.EqualTo((1, 2)));
+        Assert.That((fixture.Server.Arrivals.Count, fixture.Reads), Is.EqualTo((1, 2)));
     }
 
     [TestCase("not a token")]
     [TestCase(null)]
     public async Task What_is_at_the_source_now_must_be_valid_to_be_tried(string? worse)
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request =>
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request =>
         {
-            scene.Token = worse;
+            fixture.Token = worse;
             return FakeM3.Refuse(request, """Bearer error="invalid_token" """);
         };
 
         // M3's own answer says more about this call than why there is no other token.
-        await scene.FailAsync<RejectedException>();
+        await fixture.FailAsync<RejectedException>();
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task The_first_response_is_disposed()
     {
-        using var scene = new Scene();
-        string first = scene.Token!;
+        using var fixture = new ClientFixture();
+        string first = fixture.Token!;
         var body = new DisposableContent();
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             if (request.Headers.Authorization!.Parameter != first)
                 return new HttpResponseMessage();
-            scene.Token = scene.NewToken();
+            fixture.Token = fixture.NewToken();
             HttpResponseMessage refusal = FakeM3.Refuse(request, "Bearer");
             refusal.Content = body;
             return refusal;
         };
 
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
 
         Assert.That(body.IsDisposed, Is.True);
     }
@@ -150,15 +150,15 @@ public sealed class RenewalAfter401Tests
             return new OperationCanceledException(cancellation.Token);
         });
         var body = new DisposableContent();
-        using var scene = new Scene();
-        scene.Server.Answer = request =>
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request =>
         {
             HttpResponseMessage refusal = FakeM3.Refuse(request, "Bearer");
             refusal.Content = body;
             return refusal;
         };
-        using var client = new HttpClient(new M3AuthHandler(tokens, scene.Options()) { InnerHandler = scene.Server });
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var client = new HttpClient(new M3AuthHandler(tokens, fixture.Options()) { InnerHandler = fixture.Server });
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
 
         await Assert.ThatAsync(async () => synchronous ? client.Send(request, cancellation.Token) : await client.SendAsync(request, cancellation.Token),
             cancelled ? Throws.InstanceOf<OperationCanceledException>() : Throws.TypeOf<NotSupportedException>());
@@ -169,16 +169,16 @@ public sealed class RenewalAfter401Tests
     [Test]
     public async Task A_response_that_becomes_an_error_is_disposed()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var body = new DisposableContent();
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             HttpResponseMessage refusal = FakeM3.Refuse(request, "Bearer");
             refusal.Content = body;
             return refusal;
         };
 
-        await scene.FailAsync<RejectedException>();
+        await fixture.FailAsync<RejectedException>();
 
         Assert.That(body.IsDisposed, Is.True);
     }
@@ -186,9 +186,9 @@ public sealed class RenewalAfter401Tests
     [TestCaseSource(nameof(Repeatable))]
     public async Task A_body_that_can_be_sent_twice_is(HttpContent? body)
     {
-        using Scene scene = RefusingTheFirst(out List<string> bodies);
+        using ClientFixture fixture = RefusingTheFirst(out List<string> bodies);
 
-        using HttpResponseMessage response = await SendAsync(scene, body);
+        using HttpResponseMessage response = await SendAsync(fixture, body);
 
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
         Assert.That(bodies, Has.Count.EqualTo(2));
@@ -198,31 +198,31 @@ public sealed class RenewalAfter401Tests
     [TestCaseSource(nameof(Unrepeatable))]
     public async Task A_body_that_can_be_sent_only_once_is_not_repeated(HttpContent body)
     {
-        using Scene scene = RefusingTheFirst(out List<string> bodies);
+        using ClientFixture fixture = RefusingTheFirst(out List<string> bodies);
 
-        await Assert.ThatAsync(() => SendAsync(scene, body), Throws.TypeOf<RejectedException>());
+        await Assert.ThatAsync(() => SendAsync(fixture, body), Throws.TypeOf<RejectedException>());
 
         Assert.That(bodies, Has.Count.EqualTo(1));
         // The next call has the newer token: the source's news is not lost.
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
-        using HttpResponseMessage next = await scene.CallAsync();
-        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(scene.Token));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
+        using HttpResponseMessage next = await fixture.CallAsync();
+        Assert.That(fixture.Server.Arrivals[^1].Token, Is.EqualTo(fixture.Token));
     }
 
     [Test]
     public async Task Only_a_401_is_repeated([Values(HttpStatusCode.Forbidden, HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable)] HttpStatusCode status)
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request =>
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request =>
         {
-            scene.Token = scene.NewToken();
+            fixture.Token = fixture.NewToken();
             return FakeM3.Refuse(request, null, status);
         };
 
-        using HttpResponseMessage response = await scene.CallAsync();
+        using HttpResponseMessage response = await fixture.CallAsync();
 
         Assert.That(response.StatusCode, Is.EqualTo(status));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
@@ -230,16 +230,16 @@ public sealed class RenewalAfter401Tests
     {
         const int Calls = 50;
         int asked = 0;
-        using var scene = new Scene(options => options.RateLimitRequests = Calls);
-        string first = scene.Token!;
-        string second = scene.NewToken();
-        M3AuthOptions options = scene.Options();
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = Calls);
+        string first = fixture.Token!;
+        string second = fixture.NewToken();
+        M3AuthOptions options = fixture.Options();
         options.RateLimitRequests = Calls;
         options.TokenSource = TokenSources.From(_ => new(Interlocked.Increment(ref asked) == 1 ? first : second));
-        using HttpClient client = M3HttpClient.Create(Scene.Address, options, scene.Server);
-        scene.Server.Answer = request => request.Headers.Authorization!.Parameter == second ? new HttpResponseMessage() : FakeM3.Refuse(request, "Bearer");
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, options, fixture.Server);
+        fixture.Server.Answer = request => request.Headers.Authorization!.Parameter == second ? new HttpResponseMessage() : FakeM3.Refuse(request, "Bearer");
 
-        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, Calls).Select(_ => client.PostAsync(Scene.Address, null)));
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, Calls).Select(_ => client.PostAsync(ClientFixture.Address, null)));
 
         Assert.That(responses.Select(response => response.StatusCode), Is.All.EqualTo(HttpStatusCode.OK));
         Assert.That(asked, Is.EqualTo(2));
@@ -248,16 +248,16 @@ public sealed class RenewalAfter401Tests
     [Test]
     public async Task The_source_is_told_which_token_was_refused()
     {
-        using var scene = new Scene();
-        var source = new CuriousSource(scene.Token!);
-        M3AuthOptions options = scene.Options();
+        using var fixture = new ClientFixture();
+        var source = new CuriousSource(fixture.Token!);
+        M3AuthOptions options = fixture.Options();
         options.TokenSource = source;
-        using HttpClient client = M3HttpClient.Create(Scene.Address, options, scene.Server);
-        scene.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, options, fixture.Server);
+        fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
 
-        Assert.That(source.Rejected.Select(token => token?.Value), Is.EqualTo([null, scene.Token]));
+        Assert.That(source.Rejected.Select(token => token?.Value), Is.EqualTo([null, fixture.Token]));
     }
 
     private static IEnumerable<TestCaseData> Repeatable =>
@@ -276,28 +276,28 @@ public sealed class RenewalAfter401Tests
         new TestCaseData(new MultipartFormDataContent { { new StreamContent(new MemoryStream([1])), "file" } }).SetArgDisplayNames("parts"),
     ];
 
-    private static Scene RefusingTheFirst(out List<string> bodies)
+    private static ClientFixture RefusingTheFirst(out List<string> bodies)
     {
-        var scene = new Scene();
-        string first = scene.Token!;
+        var fixture = new ClientFixture();
+        string first = fixture.Token!;
         List<string> arrived = bodies = [];
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             using var body = new MemoryStream();
             request.Content?.CopyTo(body, null, default);
             arrived.Add(Convert.ToHexString(body.ToArray()));
             if (request.Headers.Authorization!.Parameter != first)
                 return new HttpResponseMessage();
-            scene.Token = scene.NewToken();
+            fixture.Token = fixture.NewToken();
             return FakeM3.Refuse(request, "Bearer");
         };
-        return scene;
+        return fixture;
     }
 
-    private static async Task<HttpResponseMessage> SendAsync(Scene scene, HttpContent? body, bool synchronous = false)
+    private static async Task<HttpResponseMessage> SendAsync(ClientFixture fixture, HttpContent? body, bool synchronous = false)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Content = body };
-        return synchronous ? scene.Client.Send(request) : await scene.Client.SendAsync(request);
+        var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Content = body };
+        return synchronous ? fixture.Client.Send(request) : await fixture.Client.SendAsync(request);
     }
 
     private sealed class CuriousSource(string token) : ITokenSource

@@ -12,22 +12,22 @@ public sealed class SharedProviderTests
     public async Task A_fake_providers_token_is_attached_unseen([Values] bool synchronous)
     {
         using var server = new FakeM3();
-        using HttpClient client = Client(new OneToken(), server);
-        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+        using HttpClient client = Client(new FixedTokenProvider(), server);
+        using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address);
 
         using HttpResponseMessage response = synchronous ? client.Send(request) : await client.SendAsync(request);
 
-        Assert.That(server.Arrivals, Is.EqualTo([new Arrival(HttpMethod.Get, Scene.Address, "Bearer", "made.up.token")]));
+        Assert.That(server.Arrivals, Is.EqualTo([new Arrival(HttpMethod.Get, ClientFixture.Address, "Bearer", "made.up.token")]));
     }
 
     [Test]
     public async Task A_fake_provider_is_asked_for_a_newer_token_after_a_401([Values] bool synchronous)
     {
         using var server = new FakeM3();
-        var tokens = new OneToken { Newer = new M3AccessToken("a.newer.token") };
+        var tokens = new FixedTokenProvider { Newer = new M3AccessToken("a.newer.token") };
         server.Answer = request => request.Headers.Authorization!.Parameter == "a.newer.token" ? new HttpResponseMessage() : FakeM3.Refuse(request, null);
         using HttpClient client = Client(tokens, server);
-        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address);
 
         using HttpResponseMessage response = synchronous ? client.Send(request) : await client.SendAsync(request);
 
@@ -39,10 +39,10 @@ public sealed class SharedProviderTests
     public async Task The_budget_and_the_origin_are_kept_for_a_fake_provider_too()
     {
         using var server = new FakeM3();
-        using HttpClient client = Client(new OneToken(subject: "me"), server, options => options.RateLimitRequests = 1);
-        (await client.PostAsync(Scene.Address, null)).Dispose();
+        using HttpClient client = Client(new FixedTokenProvider(subject: "me"), server, options => options.RateLimitRequests = 1);
+        (await client.PostAsync(ClientFixture.Address, null)).Dispose();
 
-        await Assert.ThatAsync(() => client.PostAsync(Scene.Address, null), Throws.TypeOf<RateLimitExceededException>());
+        await Assert.ThatAsync(() => client.PostAsync(ClientFixture.Address, null), Throws.TypeOf<RateLimitExceededException>());
         await Assert.ThatAsync(() => client.GetAsync(new Uri("https://other.test")), Throws.TypeOf<UntrustedOriginException>());
         Assert.That(server.Arrivals, Has.Count.EqualTo(1));
     }
@@ -50,57 +50,57 @@ public sealed class SharedProviderTests
     [Test]
     public async Task A_provider_can_serve_several_handlers_and_outlives_them()
     {
-        using var scene = new Scene();
-        using var tokens = new M3TokenProvider(scene.Options());
+        using var fixture = new ClientFixture();
+        using var tokens = new M3TokenProvider(fixture.Options());
         for (int i = 0; i < 3; i++)
         {
             using HttpClient client = Client(tokens, new FakeM3());
-            (await client.GetAsync(Scene.Address)).Dispose();
+            (await client.GetAsync(ClientFixture.Address)).Dispose();
         }
 
-        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(1));
-        Assert.That(await tokens.GetTokenAsync(), Has.Property("Value").EqualTo(scene.Token));
+        Assert.That(fixture.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That(await tokens.GetTokenAsync(), Has.Property("Value").EqualTo(fixture.Token));
     }
 
     [Test]
     public async Task A_handlers_own_provider_is_disposed_with_it_and_the_backchannel_is_not()
     {
-        using var scene = new Scene();
-        var handler = new M3AuthHandler(scene.Options()) { InnerHandler = scene.Server };
+        using var fixture = new ClientFixture();
+        var handler = new M3AuthHandler(fixture.Options()) { InnerHandler = fixture.Server };
         using (var invoker = new HttpMessageInvoker(handler, disposeHandler: false))
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+            using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address);
             (await invoker.SendAsync(request, default)).Dispose();
         }
 
         handler.Dispose();
         handler.Dispose();
 
-        using var other = new M3TokenProvider(scene.Options());
-        Assert.That(await other.GetTokenAsync(), Has.Property("Value").EqualTo(scene.Token));
-        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(2));
+        using var other = new M3TokenProvider(fixture.Options());
+        Assert.That(await other.GetTokenAsync(), Has.Property("Value").EqualTo(fixture.Token));
+        Assert.That(fixture.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task A_users_backchannel_is_never_disposed()
     {
-        using var scene = new Scene();
-        var backchannel = new Disposable(scene.Issuer.Backchannel);
+        using var fixture = new ClientFixture();
+        var backchannel = new Disposable(fixture.Issuer.Backchannel);
         M3AuthOptions Options()
         {
-            M3AuthOptions options = scene.Options();
+            M3AuthOptions options = fixture.Options();
             options.BackchannelHttpHandler = backchannel;
             return options;
         }
 
         using (var provider = new M3TokenProvider(Options()))
             await provider.GetTokenAsync();
-        using (HttpClient client = M3HttpClient.Create(Scene.Address, Options(), scene.Server))
+        using (HttpClient client = M3HttpClient.Create(ClientFixture.Address, Options(), fixture.Server))
             (await client.GetAsync("")).Dispose();
-        await using (ServiceProvider container = Container(scene, options => options.BackchannelHttpHandler = backchannel))
+        await using (ServiceProvider container = Container(fixture, options => options.BackchannelHttpHandler = backchannel))
             (await container.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync("")).Dispose();
 
-        Assert.That((scene.Issuer.JwksRequests, backchannel.IsDisposed), Is.EqualTo((3, false)));
+        Assert.That((fixture.Issuer.JwksRequests, backchannel.IsDisposed), Is.EqualTo((3, false)));
     }
 
     [TestCase("a handler", true)]
@@ -109,9 +109,9 @@ public sealed class SharedProviderTests
     [TestCase("a handler with a provider of others", false)]
     public async Task What_has_a_provider_of_its_own_ends_it_with_itself(string owner, bool isOwn)
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         CancellationToken underWay = default;
-        M3AuthOptions options = scene.Options();
+        M3AuthOptions options = fixture.Options();
         // The provider's work belongs to no caller, so nothing but its own end cancels it.
         options.TokenSource = TokenSources.From(cancellationToken =>
         {
@@ -122,32 +122,32 @@ public sealed class SharedProviderTests
         (HttpClient client, IDisposable disposed) = Make();
         using (client)
         {
-            Task call = client.GetAsync(Scene.Address);
-            await KeyRoom.UntilAsync(() => underWay.CanBeCanceled, "the source is asked");
+            Task call = client.GetAsync(ClientFixture.Address);
+            await KeyCacheFixture.UntilAsync(() => underWay.CanBeCanceled, "the source is asked");
 
             disposed.Dispose();
 
             Assert.That(underWay.IsCancellationRequested, Is.EqualTo(isOwn));
             others.Dispose();
-            await Assert.ThatAsync(() => call.WaitAsync(KeyRoom.Patience), Throws.InstanceOf<OperationCanceledException>().Or.InstanceOf<ObjectDisposedException>());
+            await Assert.ThatAsync(() => call.WaitAsync(KeyCacheFixture.Patience), Throws.InstanceOf<OperationCanceledException>().Or.InstanceOf<ObjectDisposedException>());
         }
 
         (HttpClient Client, IDisposable Disposed) Make()
         {
             if (owner == "a client of Create")
             {
-                HttpClient created = M3HttpClient.Create(Scene.Address, options, scene.Server);
+                HttpClient created = M3HttpClient.Create(ClientFixture.Address, options, fixture.Server);
                 return (created, created);
             }
 
             if (owner == "a container")
             {
-                ServiceProvider container = Container(scene, registered => registered.TokenSource = options.TokenSource);
+                ServiceProvider container = Container(fixture, registered => registered.TokenSource = options.TokenSource);
                 return (container.GetRequiredService<IHttpClientFactory>().CreateClient("m3"), container);
             }
 
-            options.AllowedOrigins.Add(Scene.Address);
-            M3AuthHandler handler = isOwn ? new(options) { InnerHandler = scene.Server } : new(others, options) { InnerHandler = scene.Server };
+            options.AllowedOrigins.Add(ClientFixture.Address);
+            M3AuthHandler handler = isOwn ? new(options) { InnerHandler = fixture.Server } : new(others, options) { InnerHandler = fixture.Server };
             return (new HttpClient(handler, disposeHandler: false), handler);
         }
     }
@@ -155,14 +155,14 @@ public sealed class SharedProviderTests
     [Test]
     public async Task Two_handlers_built_directly_share_nothing()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
         for (int i = 0; i < 2; i++)
         {
-            using var client = new HttpClient(new M3AuthHandler(scene.Options()) { InnerHandler = new FakeM3() });
+            using var client = new HttpClient(new M3AuthHandler(fixture.Options()) { InnerHandler = new FakeM3() });
             (await client.PostAsync(new Uri($"https://m3-{i}.test/"), null)).Dispose();
         }
 
-        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(fixture.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
@@ -172,7 +172,7 @@ public sealed class SharedProviderTests
         {
             Assert.That(() => new M3AuthHandler((M3AuthOptions)null!), Throws.ArgumentNullException);
             Assert.That(() => new M3AuthHandler(null!, new M3AuthOptions()), Throws.ArgumentNullException);
-            Assert.That(() => new M3AuthHandler(new OneToken(), null!), Throws.ArgumentNullException);
+            Assert.That(() => new M3AuthHandler(new FixedTokenProvider(), null!), Throws.ArgumentNullException);
             Assert.That(() => new M3TokenProvider(null!), Throws.ArgumentNullException);
             Assert.That(() => M3HttpClient.Create(null!), Throws.ArgumentNullException);
         }
@@ -185,15 +185,15 @@ public sealed class SharedProviderTests
         return new HttpClient(new M3AuthHandler(tokens, options) { InnerHandler = server });
     }
 
-    private static ServiceProvider Container(Scene scene, Action<M3AuthOptions> configure)
+    private static ServiceProvider Container(ClientFixture fixture, Action<M3AuthOptions> configure)
     {
         var services = new ServiceCollection();
-        services.AddHttpClient("m3", client => client.BaseAddress = Scene.Address).AddM3Auth(options =>
+        services.AddHttpClient("m3", client => client.BaseAddress = ClientFixture.Address).AddM3Auth(options =>
         {
-            scene.Wire(options);
-            (options.IssuerUrl, options.Audience) = (FakeIssuer.Url, Scene.Audience);
+            fixture.Wire(options);
+            (options.IssuerUrl, options.Audience) = (FakeIssuer.Url, ClientFixture.Audience);
             configure(options);
-        }).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
+        }).ConfigurePrimaryHttpMessageHandler(() => fixture.Server);
         return services.BuildServiceProvider();
     }
 

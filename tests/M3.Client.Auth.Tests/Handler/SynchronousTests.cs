@@ -10,85 +10,85 @@ public sealed class SynchronousTests
     [Test]
     public void It_validates_and_attaches_the_token()
     {
-        using var scene = new Scene();
-        Send(scene);
-        Send(scene);
+        using var fixture = new ClientFixture();
+        Send(fixture);
+        Send(fixture);
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2).And.All.Property("Token").EqualTo(scene.Token));
-        Assert.That(scene.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2).And.All.Property("Token").EqualTo(fixture.Token));
+        Assert.That(fixture.Issuer.JwksRequests, Is.EqualTo(1));
     }
 
     [Test]
     public void It_throws_the_typed_error_itself_and_sends_nothing()
     {
-        using var scene = new Scene();
-        scene.Token = scene.NewToken(claims => claims["aud"] = "other");
+        using var fixture = new ClientFixture();
+        fixture.Token = fixture.NewToken(claims => claims["aud"] = "other");
 
-        Assert.That(() => Send(scene), Throws.TypeOf<InvalidAudienceException>());
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        Assert.That(() => Send(fixture), Throws.TypeOf<InvalidAudienceException>());
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     [Test]
     public void It_keeps_the_budget()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1);
-        Send(scene);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1);
+        Send(fixture);
 
-        Assert.That(() => Send(scene), Throws.TypeOf<RateLimitExceededException>().With.Property("RetryAfter").EqualTo(TimeSpan.FromHours(1)));
+        Assert.That(() => Send(fixture), Throws.TypeOf<RateLimitExceededException>().With.Property("RetryAfter").EqualTo(TimeSpan.FromHours(1)));
     }
 
     [Test]
     public void It_reads_M3s_refusal()
     {
-        using var scene = new Scene();
-        scene.Server.Answer = request => FakeM3.Refuse(request, """Bearer error="invalid_token", error_description="Invalid audience" """);
+        using var fixture = new ClientFixture();
+        fixture.Server.Answer = request => FakeM3.Refuse(request, """Bearer error="invalid_token", error_description="Invalid audience" """);
 
-        Assert.That(() => Send(scene), Throws.TypeOf<InvalidAudienceException>());
+        Assert.That(() => Send(fixture), Throws.TypeOf<InvalidAudienceException>());
     }
 
     [Test]
     public void It_does_not_need_the_callers_context()
     {
-        using var scene = new Scene(options => options.TokenSource = TokenSources.From(async _ =>
+        using var fixture = new ClientFixture(options => options.TokenSource = TokenSources.From(async _ =>
         {
             await Task.Yield();
-            return new FakeIssuer().Token(Scene.Noon);
+            return new FakeIssuer().Token(ClientFixture.Noon);
         }));
 
         Together.Run(() =>
         {
             SynchronizationContext.SetSynchronizationContext(new NobodyPumps());
-            Send(scene);
+            Send(fixture);
         });
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
     public void Its_wait_for_the_keys_can_be_cancelled()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         using var cancellation = new CancellationTokenSource();
-        scene.Issuer.AnswerJwks = async _ =>
+        fixture.Issuer.AnswerJwks = async _ =>
         {
             await cancellation.CancelAsync();
             return await new TaskCompletionSource<HttpResponseMessage>().Task;
         };
 
-        Assert.That(() => Send(scene, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        Assert.That(() => Send(fixture, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     [Test]
     public void A_polled_source_is_read_on_the_callers_thread()
     {
         var source = new PolledHere();
-        using var scene = new Scene(options => options.TokenSource = source);
-        source.Token = scene.Token;
+        using var fixture = new ClientFixture(options => options.TokenSource = source);
+        source.Token = fixture.Token;
 
-        Send(scene);
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
-        Send(scene);
+        Send(fixture);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
+        Send(fixture);
 
         Assert.That(source.Threads, Is.EqualTo([Environment.CurrentManagedThreadId, Environment.CurrentManagedThreadId]));
     }
@@ -96,26 +96,26 @@ public sealed class SynchronousTests
     [Test]
     public void A_source_that_never_answers_is_waited_for_with_a_bound_that_needs_no_timer()
     {
-        using var scene = new Scene();
-        using var provider = new M3TokenProvider(OptionsOf(scene, TokenSources.From(_ => new(new TaskCompletionSource<string?>().Task))));
-        using var handler = new M3AuthHandler(new M3AuthRegistration(provider, scene.Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) }) { InnerHandler = scene.Server };
+        using var fixture = new ClientFixture();
+        using var provider = new M3TokenProvider(OptionsOf(fixture, TokenSources.From(_ => new(new TaskCompletionSource<string?>().Task))));
+        using var handler = new M3AuthHandler(new M3AuthRegistration(provider, fixture.Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) }) { InnerHandler = fixture.Server };
         using var client = new HttpMessageInvoker(handler);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
 
         Assert.That(() => client.Send(request, default), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("no token within 1 s")
             .And.Property("IsTransient").True);
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     [Test]
     public void The_bound_is_two_minutes_unless_calls_wait_for_the_budget()
     {
-        using var scene = new Scene();
-        using var provider = new M3TokenProvider(scene.Options());
-        M3AuthOptions waiting = scene.Options();
+        using var fixture = new ClientFixture();
+        using var provider = new M3TokenProvider(fixture.Options());
+        M3AuthOptions waiting = fixture.Options();
         waiting.RateLimitMode = RateLimitMode.Wait;
 
-        Assert.That(new M3AuthRegistration(provider, scene.Options(), null).LongestSynchronousWait, Is.EqualTo(TimeSpan.FromMinutes(2)));
+        Assert.That(new M3AuthRegistration(provider, fixture.Options(), null).LongestSynchronousWait, Is.EqualTo(TimeSpan.FromMinutes(2)));
         Assert.That(new M3AuthRegistration(provider, waiting, null).LongestSynchronousWait, Is.EqualTo(Timeout.InfiniteTimeSpan));
     }
 
@@ -123,27 +123,27 @@ public sealed class SynchronousTests
     public void A_lease_that_comes_after_the_caller_has_left_is_given_back()
     {
         var limiter = new LateLimiter();
-        using var scene = new Scene(options => (options.RateLimiter, options.RateLimitMode) = (limiter, RateLimitMode.Wait));
+        using var fixture = new ClientFixture(options => (options.RateLimiter, options.RateLimitMode) = (limiter, RateLimitMode.Wait));
         using var cancellation = new CancellationTokenSource();
         limiter.Asked = cancellation.Cancel;
 
-        Assert.That(() => Send(scene, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => Send(fixture, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
         limiter.Answer();
 
         Assert.That(() => limiter.Disposed, Is.True.After(10_000, 10));
     }
 
-    private static M3AuthOptions OptionsOf(Scene scene, ITokenSource source)
+    private static M3AuthOptions OptionsOf(ClientFixture fixture, ITokenSource source)
     {
-        M3AuthOptions options = scene.Options();
+        M3AuthOptions options = fixture.Options();
         options.TokenSource = source;
         return options;
     }
 
-    private static void Send(Scene scene, CancellationToken cancellationToken = default)
+    private static void Send(ClientFixture fixture, CancellationToken cancellationToken = default)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-        scene.Client.Send(request, cancellationToken).Dispose();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+        fixture.Client.Send(request, cancellationToken).Dispose();
     }
 
     private sealed class NobodyPumps : SynchronizationContext

@@ -19,42 +19,42 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_hundred_callers_share_one_fetch_and_one_set()
     {
-        using var room = new KeyRoom();
-        HeldAnswer held = room.HoldKeys();
+        using var keyCache = new KeyCacheFixture();
+        HeldAnswer held = keyCache.HoldKeys();
 
-        Task<KeySet>[] callers = [.. Enumerable.Range(0, 100).Select(_ => room.GetAsync())];
+        Task<KeySet>[] callers = [.. Enumerable.Range(0, 100).Select(_ => keyCache.GetAsync())];
         await held.Arrived;
         Assert.That(callers.Any(caller => caller.IsCompleted), Is.False);
         held.Release();
         KeySet[] sets = await Task.WhenAll(callers);
 
         Assert.That(sets.Distinct().Count(), Is.EqualTo(1));
-        Assert.That((room.Issuer.DiscoveryRequests, room.Issuer.JwksRequests), Is.EqualTo((1, 1)));
+        Assert.That((keyCache.Issuer.DiscoveryRequests, keyCache.Issuer.JwksRequests), Is.EqualTo((1, 1)));
     }
 
     [Test]
     public async Task A_hit_is_answered_on_the_spot()
     {
-        using var room = new KeyRoom();
-        KeySet keys = await room.GetAsync();
+        using var keyCache = new KeyCacheFixture();
+        KeySet keys = await keyCache.GetAsync();
 
-        Task<KeySet> hit = room.GetAsync();
+        Task<KeySet> hit = keyCache.GetAsync();
 
         Assert.That(hit.IsCompletedSuccessfully);
         Assert.That(await hit, Is.SameAs(keys));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(1));
     }
 
     [Test]
     public async Task A_caller_that_gives_up_ends_only_its_own_wait()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         using var impatient = new CancellationTokenSource();
-        HeldAnswer held = room.HoldKeys();
+        HeldAnswer held = keyCache.HoldKeys();
 
         // The one that started the fetch is the one that leaves.
-        Task<KeySet> leaving = room.GetAsync(impatient.Token);
-        Task<KeySet> staying = room.GetAsync();
+        Task<KeySet> leaving = keyCache.GetAsync(impatient.Token);
+        Task<KeySet> staying = keyCache.GetAsync();
         await held.Arrived;
         await impatient.CancelAsync();
 
@@ -62,40 +62,40 @@ public sealed class JwksCacheTests
         Assert.That(staying.IsCompleted, Is.False);
         held.Release();
         Assert.That((await staying).Count, Is.EqualTo(2));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(1));
     }
 
     [Test]
     public async Task A_caller_with_an_unknown_kid_that_gives_up_ends_only_its_own_wait()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         using var impatient = new CancellationTokenSource();
-        await room.GetAsync();
-        room.Advance(Cooldown);
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
-        HeldAnswer held = room.HoldKeys();
-        string token = room.TokenUnder("rsa-2");
+        await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        HeldAnswer held = keyCache.HoldKeys();
+        string token = keyCache.TokenUnder("rsa-2");
 
-        Task<M3AccessToken> leaving = room.ValidateAsync(token, impatient.Token);
-        Task<M3AccessToken> staying = room.ValidateAsync(token);
+        Task<M3AccessToken> leaving = keyCache.ValidateAsync(token, impatient.Token);
+        Task<M3AccessToken> staying = keyCache.ValidateAsync(token);
         await held.Arrived;
         await impatient.CancelAsync();
 
         await Assert.ThatAsync(() => leaving, Throws.InstanceOf<OperationCanceledException>());
         held.Release();
         Assert.That((await staying).KeyId, Is.EqualTo("rsa-2"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task A_caller_that_has_given_up_already_still_lets_the_keys_be_fetched_for_others()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
 
-        await Assert.ThatAsync(() => room.GetAsync(new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        await Assert.ThatAsync(() => keyCache.GetAsync(new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
 
-        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That((await keyCache.GetAsync()).Count, Is.EqualTo(2));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(1));
     }
 
     // The lifetime
@@ -103,36 +103,36 @@ public sealed class JwksCacheTests
     [Test]
     public async Task Nobody_asks_the_issuer_before_75_percent_of_the_lifetime()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
 
-        room.Advance((Lifetime * 0.75) - 1);
+        keyCache.Advance((Lifetime * 0.75) - 1);
 
-        Assert.That(room.GetAsync().IsCompletedSuccessfully);
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
+        Assert.That(keyCache.GetAsync().IsCompletedSuccessfully);
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(1));
     }
 
     [Test]
     public async Task From_85_percent_of_the_lifetime_a_background_refresh_is_under_way_that_nobody_waits_for()
     {
-        using var room = new KeyRoom();
-        KeySet old = await room.GetAsync();
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
-        HeldAnswer held = room.HoldKeys();
+        using var keyCache = new KeyCacheFixture();
+        KeySet old = await keyCache.GetAsync();
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        HeldAnswer held = keyCache.HoldKeys();
 
-        room.Advance(Lifetime * 0.85);
-        Task<KeySet> first = room.GetAsync();
+        keyCache.Advance(Lifetime * 0.85);
+        Task<KeySet> first = keyCache.GetAsync();
         Assert.That(first.IsCompletedSuccessfully);
         Assert.That(await first, Is.SameAs(old));
         await held.Arrived;
-        Task<KeySet> during = room.GetAsync();
+        Task<KeySet> during = keyCache.GetAsync();
         Assert.That(during.IsCompletedSuccessfully);
         Assert.That(await during, Is.SameAs(old));
 
         held.Release();
-        await KeyRoom.UntilAsync(() => room.Cache.Current != old, "the new keys are in use");
-        Assert.That(room.Cache.Current!.KeyIds, Does.Contain("rsa-2"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        await KeyCacheFixture.UntilAsync(() => keyCache.Cache.Current != old, "the new keys are in use");
+        Assert.That(keyCache.Cache.Current!.KeyIds, Does.Contain("rsa-2"));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
@@ -141,9 +141,9 @@ public sealed class JwksCacheTests
         List<double> due = [];
         for (int i = 0; i < 100; i++)
         {
-            using var room = new KeyRoom();
-            await room.GetAsync();
-            due.Add((room.Cache.NextCheck.UtcTicks - Scene.Noon.UtcTicks) / (double)TimeSpan.TicksPerSecond / Lifetime);
+            using var keyCache = new KeyCacheFixture();
+            await keyCache.GetAsync();
+            due.Add((keyCache.Cache.NextCheck.UtcTicks - ClientFixture.Noon.UtcTicks) / (double)TimeSpan.TicksPerSecond / Lifetime);
         }
 
         await TestContext.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"due from {due.Min():p1} to {due.Max():p1} of the lifetime"));
@@ -154,40 +154,40 @@ public sealed class JwksCacheTests
     [Test]
     public async Task Keys_past_their_lifetime_are_waited_for_once_and_served_while_the_issuer_is_down()
     {
-        using var room = new KeyRoom();
-        KeySet keys = await room.GetAsync();
-        room.Advance(Lifetime + 1);
-        room.Issuer.GoDown();
+        using var keyCache = new KeyCacheFixture();
+        KeySet keys = await keyCache.GetAsync();
+        keyCache.Advance(Lifetime + 1);
+        keyCache.Issuer.GoDown();
 
-        Assert.That(await room.GetAsync(), Is.SameAs(keys));
-        Task<KeySet> next = room.GetAsync();
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(keys));
+        Task<KeySet> next = keyCache.GetAsync();
         Assert.That(next.IsCompletedSuccessfully, "the outage is known by now");
     }
 
     [Test]
     public async Task The_same_document_again_keeps_the_same_set_and_a_new_lifetime()
     {
-        using var room = new KeyRoom();
-        KeySet keys = await room.GetAsync();
-        room.Advance(Lifetime * 2);
+        using var keyCache = new KeyCacheFixture();
+        KeySet keys = await keyCache.GetAsync();
+        keyCache.Advance(Lifetime * 2);
 
-        Assert.That(await room.GetAsync(), Is.SameAs(keys));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
-        Assert.That(room.Cache.GetStatus(), Has.Property("FetchedAt").EqualTo(room.Now).And.Property("State").EqualTo(JwksState.Fresh));
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(keys));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(keyCache.Cache.GetStatus(), Has.Property("FetchedAt").EqualTo(keyCache.Now).And.Property("State").EqualTo(JwksState.Fresh));
     }
 
     [Test]
     public async Task The_lifetime_is_the_one_configured()
     {
-        using var room = new KeyRoom(options => options.JwksCacheTtl = TimeSpan.FromSeconds(100));
-        await room.GetAsync();
+        using var keyCache = new KeyCacheFixture(options => options.JwksCacheTtl = TimeSpan.FromSeconds(100));
+        await keyCache.GetAsync();
 
-        room.Advance(74);
-        await room.GetAsync();
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(1));
-        room.Advance(27);
-        await room.GetAsync();
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        keyCache.Advance(74);
+        await keyCache.GetAsync();
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(1));
+        keyCache.Advance(27);
+        await keyCache.GetAsync();
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     // An unknown kid
@@ -195,57 +195,57 @@ public sealed class JwksCacheTests
     [Test]
     public async Task An_unknown_kid_is_refetched_within_the_same_call()
     {
-        using var room = new KeyRoom();
-        await room.ValidateAsync(room.Issuer.Token(room.Now));
-        room.Advance(Cooldown);
-        room.Issuer.Keys.Clear();
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.ValidateAsync(keyCache.Issuer.Token(keyCache.Now));
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.Keys.Clear();
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
 
-        M3AccessToken token = await room.ValidateAsync(room.TokenUnder("rsa-2"));
+        M3AccessToken token = await keyCache.ValidateAsync(keyCache.TokenUnder("rsa-2"));
 
         Assert.That(token.KeyId, Is.EqualTo("rsa-2"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task A_reused_kid_with_a_new_key_is_refetched_within_the_same_call()
     {
-        using var room = new KeyRoom();
-        await room.ValidateAsync(room.Issuer.Token(room.Now));
-        room.Advance(Cooldown);
-        room.Issuer.Keys[0] = FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa);
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.ValidateAsync(keyCache.Issuer.Token(keyCache.Now));
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.Keys[0] = FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa);
 
-        M3AccessToken token = await room.ValidateAsync(room.Issuer.Token(room.Now, rsa: FakeIssuer.OtherRsa));
+        M3AccessToken token = await keyCache.ValidateAsync(keyCache.Issuer.Token(keyCache.Now, rsa: FakeIssuer.OtherRsa));
 
         Assert.That(token.KeyId, Is.EqualTo(FakeIssuer.RsaKeyId));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task A_token_that_fits_neither_the_old_keys_nor_the_new_ones_is_refused()
     {
-        using var room = new KeyRoom();
-        await room.ValidateAsync(room.Issuer.Token(room.Now));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.ValidateAsync(keyCache.Issuer.Token(keyCache.Now));
         // The issuer's keys have changed, but to none that signed this one.
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
 
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, rsa: FakeIssuer.OtherRsa)), Is.TypeOf<InvalidTokenSignatureException>()
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now, rsa: FakeIssuer.OtherRsa)), Is.TypeOf<InvalidTokenSignatureException>()
             .With.Message.EqualTo("Invalid token signature: the signature does not verify with the key 'rsa-1'"));
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-3", FakeIssuer.SharedRsa));
-        Assert.That(await room.JudgeAsync(room.TokenUnder("nobody's")), Is.TypeOf<InvalidTokenSignatureException>());
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3), "new keys came each time");
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-3", FakeIssuer.SharedRsa));
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("nobody's")), Is.TypeOf<InvalidTokenSignatureException>());
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3), "new keys came each time");
     }
 
     [Test]
     public async Task A_kid_that_moves_to_a_key_of_another_type_is_refetched_within_the_same_call()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Advance(Cooldown);
-        room.Issuer.Keys.Clear();
-        room.Issuer.Keys.Add(FakeIssuer.EcJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedEcdsa));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.Keys.Clear();
+        keyCache.Issuer.Keys.Add(FakeIssuer.EcJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedEcdsa));
 
-        M3AccessToken token = await room.ValidateAsync(room.Issuer.Token(room.Now, header: header => header["kid"] = FakeIssuer.RsaKeyId, algorithm: "ES256"));
+        M3AccessToken token = await keyCache.ValidateAsync(keyCache.Issuer.Token(keyCache.Now, header: header => header["kid"] = FakeIssuer.RsaKeyId, algorithm: "ES256"));
 
         Assert.That(token.Algorithm, Is.EqualTo("ES256"));
     }
@@ -253,67 +253,67 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_kid_that_stays_unknown_is_refused_after_one_look()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Advance(Cooldown);
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
 
-        M3AuthException? error = await room.JudgeAsync(room.TokenUnder("nobody's"));
+        M3AuthException? error = await keyCache.JudgeAsync(keyCache.TokenUnder("nobody's"));
 
         Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("looked at just now"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task An_unsigned_token_asks_nobody_for_keys()
     {
-        using var room = new KeyRoom();
-        string signed = room.Issuer.Token(room.Now);
+        using var keyCache = new KeyCacheFixture();
+        string signed = keyCache.Issuer.Token(keyCache.Now);
 
-        M3AuthException? error = await room.JudgeAsync(signed[..(signed.LastIndexOf('.') + 1)]);
+        M3AuthException? error = await keyCache.JudgeAsync(signed[..(signed.LastIndexOf('.') + 1)]);
 
         Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.EqualTo("Invalid token signature: it is not signed"));
-        Assert.That((room.Issuer.DiscoveryRequests, room.Issuer.JwksRequests), Is.EqualTo((0, 0)));
+        Assert.That((keyCache.Issuer.DiscoveryRequests, keyCache.Issuer.JwksRequests), Is.EqualTo((0, 0)));
     }
 
     [Test]
     public async Task A_rotation_just_after_the_first_load_heals_within_the_call()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
 
-        Assert.That(await room.JudgeAsync(room.TokenUnder("rsa-2")), Is.Null);
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-3", FakeIssuer.SharedRsa));
-        Assert.That(await room.JudgeAsync(room.TokenUnder("rsa-3")), Is.Null);
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("rsa-2")), Is.Null);
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-3", FakeIssuer.SharedRsa));
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("rsa-3")), Is.Null);
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
     }
 
     [Test]
     public async Task Two_refetches_may_come_at_once_then_one_every_30_seconds()
     {
-        using var room = new KeyRoom();
-        await room.UseUpRefetchesAsync();
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.UseUpRefetchesAsync();
 
-        room.Advance(12);
-        M3AuthException? early = await room.JudgeAsync(room.TokenUnder("x"));
+        keyCache.Advance(12);
+        M3AuthException? early = await keyCache.JudgeAsync(keyCache.TokenUnder("x"));
         Assert.That(early, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("12 s ago").And.Message.Contains("again in 18 s"));
         Assert.That(early!.IsTransient, "it may heal by itself");
-        room.Advance(17.9);
-        await room.JudgeAsync(room.TokenUnder("x"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        keyCache.Advance(17.9);
+        await keyCache.JudgeAsync(keyCache.TokenUnder("x"));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
 
-        room.Advance(0.1);
-        await room.JudgeAsync(room.TokenUnder("x"));
-        Assert.That(await room.JudgeAsync(room.TokenUnder("x")), Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("again in 30 s"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(4));
+        keyCache.Advance(0.1);
+        await keyCache.JudgeAsync(keyCache.TokenUnder("x"));
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("x")), Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("again in 30 s"));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(4));
     }
 
     [Test]
     public async Task A_token_refused_by_keys_looked_at_just_now_does_not_pass_by_waiting()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
 
-        M3AuthException? error = await room.JudgeAsync(room.TokenUnder("nobody's"));
+        M3AuthException? error = await keyCache.JudgeAsync(keyCache.TokenUnder("nobody's"));
 
         Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Property("IsTransient").False);
     }
@@ -321,120 +321,120 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_failed_attempt_counts_towards_the_cool_down()
     {
-        using var room = new KeyRoom();
-        await room.UseUpRefetchesAsync();
-        room.Advance(Cooldown);
-        room.Issuer.GoDown();
-        M3AuthException? down = await room.JudgeAsync(room.TokenUnder("x"));
-        int asked = room.Issuer.JwksRequests;
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.UseUpRefetchesAsync();
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.GoDown();
+        M3AuthException? down = await keyCache.JudgeAsync(keyCache.TokenUnder("x"));
+        int asked = keyCache.Issuer.JwksRequests;
         Assert.That(down, Is.TypeOf<JwksUnavailableException>().With.Message.Contains("could not be asked again"));
 
-        room.Issuer.ComeBack();
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("x", FakeIssuer.SharedRsa));
-        room.Advance(10);
-        M3AuthException? early = await room.JudgeAsync(room.TokenUnder("x"));
+        keyCache.Issuer.ComeBack();
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("x", FakeIssuer.SharedRsa));
+        keyCache.Advance(10);
+        M3AuthException? early = await keyCache.JudgeAsync(keyCache.TokenUnder("x"));
         Assert.That(early, Is.TypeOf<JwksUnavailableException>().With.Message.Contains("10 s ago"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(asked));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(asked));
 
-        room.Advance(20);
-        Assert.That(await room.JudgeAsync(room.TokenUnder("x")), Is.Null);
+        keyCache.Advance(20);
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("x")), Is.Null);
     }
 
     [Test]
     public async Task The_cool_down_runs_from_the_attempt_and_not_from_its_answer()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Advance(Cooldown);
-        HeldAnswer held = room.HoldKeys();
-        Task<M3AuthException?> slow = room.JudgeAsync(room.TokenUnder("x"));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
+        HeldAnswer held = keyCache.HoldKeys();
+        Task<M3AuthException?> slow = keyCache.JudgeAsync(keyCache.TokenUnder("x"));
         await held.Arrived;
-        room.Advance(4);
+        keyCache.Advance(4);
         held.Release();
         await slow;
 
-        room.Advance(Cooldown - 4);
-        await room.JudgeAsync(room.TokenUnder("x"));
+        keyCache.Advance(Cooldown - 4);
+        await keyCache.JudgeAsync(keyCache.TokenUnder("x"));
 
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
     }
 
     [Test]
     public async Task Nobody_queues_in_the_cool_down()
     {
-        using var room = new KeyRoom();
-        await room.UseUpRefetchesAsync();
-        room.Advance(1);
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.UseUpRefetchesAsync();
+        keyCache.Advance(1);
 
-        Task<M3AuthException?>[] calls = [.. Enumerable.Range(0, 200).Select(i => room.JudgeAsync(room.TokenUnder($"kid-{i}")))];
+        Task<M3AuthException?>[] calls = [.. Enumerable.Range(0, 200).Select(i => keyCache.JudgeAsync(keyCache.TokenUnder($"kid-{i}")))];
 
         Assert.That(calls, Is.All.Property("IsCompleted").True);
         Assert.That(await Task.WhenAll(calls), Is.All.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("1 s ago"));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
     }
 
     [Test]
     public async Task A_hundred_calls_with_an_unknown_kid_share_one_refetch()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Advance(Cooldown);
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
-        HeldAnswer held = room.HoldKeys();
-        string token = room.TokenUnder("rsa-2");
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        HeldAnswer held = keyCache.HoldKeys();
+        string token = keyCache.TokenUnder("rsa-2");
 
-        Task<M3AuthException?>[] calls = [.. Enumerable.Range(0, 100).Select(_ => room.JudgeAsync(token))];
+        Task<M3AuthException?>[] calls = [.. Enumerable.Range(0, 100).Select(_ => keyCache.JudgeAsync(token))];
         await held.Arrived;
         held.Release();
 
         Assert.That(await Task.WhenAll(calls), Is.All.Null);
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task A_call_that_failed_against_an_older_set_takes_the_newer_one_without_asking()
     {
-        using var room = new KeyRoom();
-        KeySet old = await room.GetAsync();
-        room.Advance(Cooldown);
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
-        KeySet newer = await room.Cache.RefetchAsync(old, "first", default);
+        using var keyCache = new KeyCacheFixture();
+        KeySet old = await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        KeySet newer = await keyCache.Cache.RefetchAsync(old, "first", default);
         Assert.That(newer, Is.Not.SameAs(old));
 
         // In the cool-down, and after it.
-        Assert.That(await room.Cache.RefetchAsync(old, "second", default), Is.SameAs(newer));
-        room.Advance(Cooldown);
-        Assert.That(await room.Cache.RefetchAsync(old, "third", default), Is.SameAs(newer));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(await keyCache.Cache.RefetchAsync(old, "second", default), Is.SameAs(newer));
+        keyCache.Advance(Cooldown);
+        Assert.That(await keyCache.Cache.RefetchAsync(old, "third", default), Is.SameAs(newer));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
     public async Task The_scheduled_refresh_does_not_use_up_the_allowance_for_unknown_kids()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Advance(Lifetime * 0.85);
-        await room.GetAsync();
-        await KeyRoom.UntilAsync(() => room.Cache.GetStatus().FetchedAt == room.Now, "the scheduled refresh is done");
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Advance(Lifetime * 0.85);
+        await keyCache.GetAsync();
+        await KeyCacheFixture.UntilAsync(() => keyCache.Cache.GetStatus().FetchedAt == keyCache.Now, "the scheduled refresh is done");
 
-        room.Advance(1);
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        keyCache.Advance(1);
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
 
-        Assert.That(await room.JudgeAsync(room.TokenUnder("rsa-2")), Is.Null);
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("rsa-2")), Is.Null);
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
     }
 
     [Test]
     public async Task Known_kids_serve_while_an_unknown_one_is_looked_for()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Advance(Cooldown);
-        HeldAnswer held = room.HoldKeys();
-        Task<M3AuthException?> unknown = room.JudgeAsync(room.TokenUnder("x"));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Advance(Cooldown);
+        HeldAnswer held = keyCache.HoldKeys();
+        Task<M3AuthException?> unknown = keyCache.JudgeAsync(keyCache.TokenUnder("x"));
         await held.Arrived;
 
-        Task<M3AuthException?> known = room.JudgeAsync(room.Issuer.Token(room.Now));
+        Task<M3AuthException?> known = keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now));
 
         Assert.That(known.IsCompletedSuccessfully);
         Assert.That(await known, Is.Null);
@@ -446,34 +446,34 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_clock_that_was_set_back_does_not_lengthen_the_cool_down()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.SharedRsa));
 
-        room.Clock.AdjustTime(room.Now.AddHours(-1));
+        keyCache.Clock.AdjustTime(keyCache.Now.AddHours(-1));
 
-        Assert.That(await room.JudgeAsync(room.TokenUnder("rsa-2")), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("rsa-2")), Is.Null);
     }
 
     [Test]
     public async Task Ten_thousand_random_kids_within_a_minute_cost_three_refetches()
     {
-        using var room = new KeyRoom();
-        string[] parts = room.Issuer.Token(room.Now).Split('.');
+        using var keyCache = new KeyCacheFixture();
+        string[] parts = keyCache.Issuer.Token(keyCache.Now).Split('.');
         int refused = 0;
         for (int i = 0; i < 10_000; i++)
         {
             // The signature does not matter: the key comes first.
             string header = Microsoft.IdentityModel.Tokens.Base64UrlEncoder.Encode($$"""{"alg":"RS256","kid":"{{Guid.NewGuid()}}"}""");
-            M3AuthException? error = await room.JudgeAsync($"{header}.{parts[1]}.{parts[2]}");
+            M3AuthException? error = await keyCache.JudgeAsync($"{header}.{parts[1]}.{parts[2]}");
             refused += error is InvalidTokenSignatureException ? 1 : 0;
-            room.Advance(59.9 / 10_000);
+            keyCache.Advance(59.9 / 10_000);
         }
 
-        await TestContext.Out.WriteLineAsync($"10000 random kids in a simulated minute: {refused} refused, {room.Issuer.JwksRequests} JWKS requests, "
-            + $"{room.Issuer.DiscoveryRequests} metadata requests");
+        await TestContext.Out.WriteLineAsync($"10000 random kids in a simulated minute: {refused} refused, {keyCache.Issuer.JwksRequests} JWKS requests, "
+            + $"{keyCache.Issuer.DiscoveryRequests} metadata requests");
         Assert.That(refused, Is.EqualTo(10_000));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(4), "the first load, two at once, and one half a minute later");
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(4), "the first load, two at once, and one half a minute later");
     }
 
     // The outage
@@ -481,64 +481,64 @@ public sealed class JwksCacheTests
     [Test]
     public async Task Known_keys_serve_until_24_hours_past_their_lifetime_and_no_longer()
     {
-        using var room = new KeyRoom();
-        KeySet keys = await room.GetAsync();
-        room.Issuer.GoDown();
+        using var keyCache = new KeyCacheFixture();
+        KeySet keys = await keyCache.GetAsync();
+        keyCache.Issuer.GoDown();
 
-        room.Advance(Lifetime + Day - 1);
-        Assert.That(await room.GetAsync(), Is.SameAs(keys));
-        room.Advance(1);
+        keyCache.Advance(Lifetime + Day - 1);
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(keys));
+        keyCache.Advance(1);
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>());
-        room.Issuer.ComeBack();
-        room.Advance(60);
-        Assert.That(await room.GetAsync(), Is.SameAs(keys));
+        await Assert.ThatAsync(() => keyCache.GetAsync(), Throws.TypeOf<JwksUnavailableException>());
+        keyCache.Issuer.ComeBack();
+        keyCache.Advance(60);
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(keys));
     }
 
     [Test]
     public async Task Keys_that_are_too_old_do_not_serve_the_very_call_that_finds_the_issuer_down_either()
     {
-        using var room = new KeyRoom();
-        await room.ValidateAsync(room.Issuer.Token(room.Now));
-        room.Issuer.GoDown();
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.ValidateAsync(keyCache.Issuer.Token(keyCache.Now));
+        keyCache.Issuer.GoDown();
 
-        room.Advance(Lifetime + Day);
+        keyCache.Advance(Lifetime + Day);
 
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now)), Is.TypeOf<JwksUnavailableException>());
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now)), Is.TypeOf<JwksUnavailableException>());
     }
 
     [Test]
     public async Task There_is_one_warning_per_change_of_state()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
         for (int outage = 1; outage <= 2; outage++)
         {
-            room.Issuer.GoDown();
-            room.Advance(Lifetime);
+            keyCache.Issuer.GoDown();
+            keyCache.Advance(Lifetime);
             for (int i = 0; i < 50; i++)
             {
-                await room.GetAsync();
-                await room.SettleAsync();
-                room.Advance(31);
+                await keyCache.GetAsync();
+                await keyCache.SettleAsync();
+                keyCache.Advance(31);
             }
 
-            Assert.That(room.Log.Warnings.ToArray(), Has.Length.EqualTo(outage).And.All.Contains("could not be refreshed"));
-            room.Issuer.ComeBack();
-            await room.GetAsync();
-            await room.SettleAsync();
-            Assert.That(room.Cache.GetStatus().State, Is.EqualTo(JwksState.Fresh));
-            Assert.That(room.Log.Lines.Count(line => line.Event.Name == "KeysBack" && line.Level == LogLevel.Information), Is.EqualTo(outage));
+            Assert.That(keyCache.Log.Warnings.ToArray(), Has.Length.EqualTo(outage).And.All.Contains("could not be refreshed"));
+            keyCache.Issuer.ComeBack();
+            await keyCache.GetAsync();
+            await keyCache.SettleAsync();
+            Assert.That(keyCache.Cache.GetStatus().State, Is.EqualTo(JwksState.Fresh));
+            Assert.That(keyCache.Log.Lines.Count(line => line.Event.Name == "KeysBack" && line.Level == LogLevel.Information), Is.EqualTo(outage));
         }
     }
 
     [Test]
     public async Task Without_keys_the_call_fails_as_JwksUnavailable_and_says_why()
     {
-        using var room = new KeyRoom();
-        room.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Status(HttpStatusCode.ServiceUnavailable));
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Status(HttpStatusCode.ServiceUnavailable));
 
-        M3AuthException? error = await room.JudgeAsync(room.Issuer.Token(room.Now));
+        M3AuthException? error = await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now));
 
         Assert.That(error, Is.TypeOf<JwksUnavailableException>().With.Message.Contains("https://issuer.test/jwks answered 503").And.Property("IsTransient").True);
         Assert.That(error!.DocumentedMessage, Is.EqualTo("Invalid token signature"));
@@ -547,20 +547,20 @@ public sealed class JwksCacheTests
     [Test]
     public async Task Without_keys_attempts_back_off_from_1_to_30_seconds_with_jitter()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         List<double> attempts = [];
-        room.Issuer.AnswerDiscovery = _ =>
+        keyCache.Issuer.AnswerDiscovery = _ =>
         {
-            attempts.Add((room.Now - Scene.Noon).TotalSeconds);
+            attempts.Add((keyCache.Now - ClientFixture.Noon).TotalSeconds);
             throw new HttpRequestException(HttpRequestError.ConnectionError);
         };
 
         for (int tenths = 0; tenths < 3000; tenths++)
         {
-            Task<KeySet> call = room.GetAsync();
+            Task<KeySet> call = keyCache.GetAsync();
             var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => call))!;
             Assert.That(error.Message, Does.Contain("could not be reached"));
-            room.Advance(0.1);
+            keyCache.Advance(0.1);
         }
 
         double[] gaps = [.. attempts.Zip(attempts.Skip(1), (a, b) => Math.Round(b - a, 1))];
@@ -576,16 +576,16 @@ public sealed class JwksCacheTests
     [Test]
     public async Task In_the_back_off_the_call_fails_at_once_and_says_when_the_next_attempt_is()
     {
-        using var room = new KeyRoom();
-        room.Issuer.GoDown();
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>());
-        int asked = room.Issuer.DiscoveryRequests;
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Issuer.GoDown();
+        await Assert.ThatAsync(() => keyCache.GetAsync(), Throws.TypeOf<JwksUnavailableException>());
+        int asked = keyCache.Issuer.DiscoveryRequests;
 
-        Task<KeySet> second = room.GetAsync();
+        Task<KeySet> second = keyCache.GetAsync();
 
         Assert.That(second.IsFaulted);
         await Assert.ThatAsync(() => second, Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("next attempt in 2 s"));
-        Assert.That(room.Issuer.DiscoveryRequests, Is.EqualTo(asked));
+        Assert.That(keyCache.Issuer.DiscoveryRequests, Is.EqualTo(asked));
     }
 
     [TestCase("<!doctype html><title>Sign in</title>", TestName = "A sign-in page never replaces good keys")]
@@ -596,34 +596,34 @@ public sealed class JwksCacheTests
     [TestCase("""{"keys":[{"kty":"RSA","kid":"rsa-1","n":"AQAB","e":"AQAB"}]}""", TestName = "A set of weak keys never replaces good keys")]
     public async Task A_bad_set_never_replaces_a_good_one(string answer)
     {
-        using var room = new KeyRoom();
-        KeySet good = await room.GetAsync();
-        room.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(answer));
+        using var keyCache = new KeyCacheFixture();
+        KeySet good = await keyCache.GetAsync();
+        keyCache.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(answer));
 
-        room.Advance(Cooldown);
-        Assert.That(await room.JudgeAsync(room.TokenUnder("x")), Is.TypeOf<JwksUnavailableException>());
-        Assert.That(room.Cache.Current, Is.SameAs(good));
-        room.Advance(Lifetime);
-        Assert.That(await room.GetAsync(), Is.SameAs(good));
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now)), Is.Null);
-        await room.SettleAsync();
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
-        Assert.That(room.Cache.Current, Is.SameAs(good));
-        Assert.That(room.Cache.GetStatus().LastError, Is.Not.Null);
+        keyCache.Advance(Cooldown);
+        Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("x")), Is.TypeOf<JwksUnavailableException>());
+        Assert.That(keyCache.Cache.Current, Is.SameAs(good));
+        keyCache.Advance(Lifetime);
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(good));
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now)), Is.Null);
+        await keyCache.SettleAsync();
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(keyCache.Cache.Current, Is.SameAs(good));
+        Assert.That(keyCache.Cache.GetStatus().LastError, Is.Not.Null);
     }
 
     [Test]
     public async Task A_failed_refresh_while_the_keys_are_fresh_keeps_them()
     {
-        using var room = new KeyRoom();
-        KeySet good = await room.GetAsync();
-        room.Issuer.GoDown();
-        room.Advance(Lifetime * 0.85);
+        using var keyCache = new KeyCacheFixture();
+        KeySet good = await keyCache.GetAsync();
+        keyCache.Issuer.GoDown();
+        keyCache.Advance(Lifetime * 0.85);
 
-        Assert.That(await room.GetAsync(), Is.SameAs(good));
-        await KeyRoom.UntilAsync(() => room.Log.Warnings.Any(), "the refresh has failed");
-        Assert.That(await room.GetAsync(), Is.SameAs(good));
-        Assert.That(room.Cache.GetStatus().State, Is.EqualTo(JwksState.Fresh));
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(good));
+        await KeyCacheFixture.UntilAsync(() => keyCache.Log.Warnings.Any(), "the refresh has failed");
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(good));
+        Assert.That(keyCache.Cache.GetStatus().State, Is.EqualTo(JwksState.Fresh));
     }
 
     // Time
@@ -631,14 +631,14 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_hung_fetch_ends_after_five_seconds_even_if_the_handler_ignores_its_cancellation()
     {
-        using var room = new KeyRoom();
-        HeldAnswer held = room.HoldKeys();
-        Task<KeySet> call = room.GetAsync();
+        using var keyCache = new KeyCacheFixture();
+        HeldAnswer held = keyCache.HoldKeys();
+        Task<KeySet> call = keyCache.GetAsync();
         await held.Arrived;
 
-        room.Advance(4.9);
+        keyCache.Advance(4.9);
         Assert.That(call.IsCompleted, Is.False);
-        room.Advance(0.1);
+        keyCache.Advance(0.1);
 
         await Assert.ThatAsync(() => call, Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("within 5 s"));
     }
@@ -646,51 +646,51 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_hung_refresh_leaves_the_known_keys_in_use_and_the_next_attempt_free()
     {
-        using var room = new KeyRoom();
-        KeySet old = await room.GetAsync();
-        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = room.Issuer.AnswerJwks;
-        HeldAnswer held = room.HoldKeys();
-        room.Advance(Lifetime * 0.85);
-        await room.GetAsync();
+        using var keyCache = new KeyCacheFixture();
+        KeySet old = await keyCache.GetAsync();
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = keyCache.Issuer.AnswerJwks;
+        HeldAnswer held = keyCache.HoldKeys();
+        keyCache.Advance(Lifetime * 0.85);
+        await keyCache.GetAsync();
         await held.Arrived;
-        room.Advance(5);
-        await KeyRoom.UntilAsync(() => room.Log.Warnings.Any(), "the refresh has failed");
+        keyCache.Advance(5);
+        await KeyCacheFixture.UntilAsync(() => keyCache.Log.Warnings.Any(), "the refresh has failed");
 
-        room.Issuer.AnswerJwks = answer;
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
-        room.Advance(2);
-        Assert.That(await room.GetAsync(), Is.SameAs(old));
-        await KeyRoom.UntilAsync(() => room.Cache.Current != old, "the next attempt has succeeded");
+        keyCache.Issuer.AnswerJwks = answer;
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        keyCache.Advance(2);
+        Assert.That(await keyCache.GetAsync(), Is.SameAs(old));
+        await KeyCacheFixture.UntilAsync(() => keyCache.Cache.Current != old, "the next attempt has succeeded");
     }
 
     [Test]
     public async Task A_late_answer_never_overwrites_a_newer_one()
     {
-        using var room = new KeyRoom();
-        await room.GetAsync();
-        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = room.Issuer.AnswerJwks;
-        string stale = room.Issuer.Jwks.Replace("rsa-1", "rsa-0", StringComparison.Ordinal);
+        using var keyCache = new KeyCacheFixture();
+        await keyCache.GetAsync();
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = keyCache.Issuer.AnswerJwks;
+        string stale = keyCache.Issuer.Jwks.Replace("rsa-1", "rsa-0", StringComparison.Ordinal);
         var held = new HeldAnswer(_ => Task.FromResult(FakeIssuer.Json(stale)));
-        room.Issuer.AnswerJwks = held.AnswerAsync;
-        room.Advance(Lifetime);
-        Task<KeySet> hanging = room.GetAsync();
+        keyCache.Issuer.AnswerJwks = held.AnswerAsync;
+        keyCache.Advance(Lifetime);
+        Task<KeySet> hanging = keyCache.GetAsync();
         await held.Arrived;
-        room.Advance(5);
+        keyCache.Advance(5);
         await hanging;
 
-        room.Issuer.AnswerJwks = answer;
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
-        room.Advance(2);
-        await room.GetAsync();
-        await KeyRoom.UntilAsync(() => room.Cache.Current!.KeyIds.Contains("rsa-2"), "the newer answer is in use");
+        keyCache.Issuer.AnswerJwks = answer;
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        keyCache.Advance(2);
+        await keyCache.GetAsync();
+        await KeyCacheFixture.UntilAsync(() => keyCache.Cache.Current!.KeyIds.Contains("rsa-2"), "the newer answer is in use");
         held.Release();
         await held.Answered;
 
         // Time enough to do harm.
         int turns = 0;
-        await KeyRoom.UntilAsync(() =>
+        await KeyCacheFixture.UntilAsync(() =>
         {
-            Assert.That(room.Cache.Current!.KeyIds, Does.Contain("rsa-2").And.Not.Contain("rsa-0"));
+            Assert.That(keyCache.Cache.Current!.KeyIds, Does.Contain("rsa-2").And.Not.Contain("rsa-0"));
             return turns++ > 1000;
         }, "a thousand turns");
     }
@@ -698,15 +698,15 @@ public sealed class JwksCacheTests
     [Test]
     public async Task Disposing_ends_a_fetch_and_its_waiters()
     {
-        using var room = new KeyRoom();
-        HeldAnswer held = room.HoldKeys();
-        Task<KeySet> call = room.GetAsync();
+        using var keyCache = new KeyCacheFixture();
+        HeldAnswer held = keyCache.HoldKeys();
+        Task<KeySet> call = keyCache.GetAsync();
         await held.Arrived;
 
-        room.Cache.Dispose();
+        keyCache.Cache.Dispose();
 
         await Assert.ThatAsync(() => call, Throws.TypeOf<JwksUnavailableException>());
-        Assert.That(room.Log.Warnings, Is.Empty);
+        Assert.That(keyCache.Log.Warnings, Is.Empty);
     }
 
     // The verdict
@@ -714,31 +714,31 @@ public sealed class JwksCacheTests
     [Test]
     public async Task A_new_set_revalidates_the_cached_token_and_a_withdrawn_key_stops_being_trusted()
     {
-        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
-        using HttpResponseMessage before = await scene.CallAsync();
-        scene.Issuer.Keys.RemoveAt(0);
+        using var fixture = new ClientFixture(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
+        using HttpResponseMessage before = await fixture.CallAsync();
+        fixture.Issuer.Keys.RemoveAt(0);
 
-        scene.Clock.Advance(TimeSpan.FromMinutes(11));
-        var error = await scene.FailAsync<InvalidTokenSignatureException>();
+        fixture.Clock.Advance(TimeSpan.FromMinutes(11));
+        var error = await fixture.FailAsync<InvalidTokenSignatureException>();
 
         Assert.That(error.Message, Does.Contain("no usable key 'rsa-1'"));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task A_key_that_is_withdrawn_by_a_background_refresh_stops_being_trusted_as_soon_as_that_is_done()
     {
-        using var scene = new Scene(options => (options.JwksCacheTtl, options.RateLimitEnabled) = (TimeSpan.FromMinutes(10), false));
-        using HttpResponseMessage before = await scene.CallAsync();
-        scene.Issuer.Keys.RemoveAt(0);
-        scene.Clock.Advance(TimeSpan.FromMinutes(9));
+        using var fixture = new ClientFixture(options => (options.JwksCacheTtl, options.RateLimitEnabled) = (TimeSpan.FromMinutes(10), false));
+        using HttpResponseMessage before = await fixture.CallAsync();
+        fixture.Issuer.Keys.RemoveAt(0);
+        fixture.Clock.Advance(TimeSpan.FromMinutes(9));
 
         M3AuthException? error = null;
-        await KeyRoom.UntilAsync(async () =>
+        await KeyCacheFixture.UntilAsync(async () =>
         {
             try
             {
-                using HttpResponseMessage response = await scene.CallAsync();
+                using HttpResponseMessage response = await fixture.CallAsync();
             }
             catch (M3AuthException e)
             {
@@ -749,35 +749,35 @@ public sealed class JwksCacheTests
         }, "the withdrawn key is refused");
 
         Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>());
-        Assert.That(scene.Issuer.JwksRequests, Is.InRange(2, 4));
+        Assert.That(fixture.Issuer.JwksRequests, Is.InRange(2, 4));
     }
 
     [Test]
     public async Task A_new_set_that_still_has_the_key_keeps_the_cached_token()
     {
-        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
-        using HttpResponseMessage before = await scene.CallAsync();
-        scene.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        using var fixture = new ClientFixture(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
+        using HttpResponseMessage before = await fixture.CallAsync();
+        fixture.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
 
-        scene.Clock.Advance(TimeSpan.FromMinutes(11));
-        using HttpResponseMessage after = await scene.CallAsync();
+        fixture.Clock.Advance(TimeSpan.FromMinutes(11));
+        using HttpResponseMessage after = await fixture.CallAsync();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(new[] { scene.Token, scene.Token }));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo(new[] { fixture.Token, fixture.Token }));
     }
 
     [Test]
     public async Task A_kid_that_stands_on_two_keys_tries_both()
     {
-        using var room = new KeyRoom();
-        room.Issuer.Keys.Add(FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa));
-        room.Issuer.Keys.Add(FakeIssuer.EcJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedEcdsa));
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Issuer.Keys.Add(FakeIssuer.RsaJwk(FakeIssuer.RsaKeyId, FakeIssuer.OtherRsa));
+        keyCache.Issuer.Keys.Add(FakeIssuer.EcJwk(FakeIssuer.RsaKeyId, FakeIssuer.SharedEcdsa));
 
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now)), Is.Null);
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, rsa: FakeIssuer.OtherRsa)), Is.Null);
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, header: header => header["kid"] = FakeIssuer.RsaKeyId, algorithm: "ES256")), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now)), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now, rsa: FakeIssuer.OtherRsa)), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now, header: header => header["kid"] = FakeIssuer.RsaKeyId, algorithm: "ES256")), Is.Null);
         using var third = System.Security.Cryptography.RSA.Create(2048);
-        Assert.That(await room.JudgeAsync(room.Issuer.Token(room.Now, rsa: third)), Is.TypeOf<InvalidTokenSignatureException>());
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(await keyCache.JudgeAsync(keyCache.Issuer.Token(keyCache.Now, rsa: third)), Is.TypeOf<InvalidTokenSignatureException>());
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     // What it shows
@@ -785,12 +785,12 @@ public sealed class JwksCacheTests
     [Test]
     public async Task The_status_before_the_first_load_is_Empty()
     {
-        using var scene = new Scene();
-        using var tokens = new M3TokenProvider(scene.Options(), scene.Log);
+        using var fixture = new ClientFixture();
+        using var tokens = new M3TokenProvider(fixture.Options(), fixture.Log);
 
-        Assert.That(tokens.GetKeyStatus(), Is.EqualTo(new JwksStatus(JwksState.Empty, null, null, null, null, [], [], null))
+        Assert.That(tokens.GetKeyStatus(), Is.EqualTo(new JwksStatus { UsableKeys = tokens.GetKeyStatus().UsableKeys, IgnoredKeys = tokens.GetKeyStatus().IgnoredKeys })
             .Using<JwksStatus>((a, b) => a with { UsableKeys = [], IgnoredKeys = [] } == b with { UsableKeys = [], IgnoredKeys = [] }));
-        scene.Issuer.GoDown();
+        fixture.Issuer.GoDown();
         await Assert.ThatAsync(() => tokens.GetTokenAsync().AsTask(), Throws.TypeOf<JwksUnavailableException>());
         Assert.That(tokens.GetKeyStatus(), Has.Property("State").EqualTo(JwksState.Empty).And.Property("LastError").Contains("could not be reached"));
     }
@@ -798,29 +798,38 @@ public sealed class JwksCacheTests
     [Test]
     public async Task The_status_tells_the_state_of_the_keys_over_their_whole_life()
     {
-        using var room = new KeyRoom();
-        room.Issuer.Keys.Add(new JsonObject { ["kty"] = "oct", ["kid"] = "shared" });
-        DateTimeOffset start = room.Now;
-        await room.UseUpRefetchesAsync();
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Issuer.Keys.Add(new JsonObject { ["kty"] = "oct", ["kid"] = "shared" });
+        DateTimeOffset start = keyCache.Now;
+        await keyCache.UseUpRefetchesAsync();
 
-        JwksStatus fresh = room.Cache.GetStatus();
-        Assert.That(fresh, Is.EqualTo(new JwksStatus(JwksState.Fresh, start, start.AddHours(1), start.AddHours(25), start.AddSeconds(30), fresh.UsableKeys, fresh.IgnoredKeys, null)));
+        JwksStatus fresh = keyCache.Cache.GetStatus();
+        Assert.That(fresh, Is.EqualTo(new JwksStatus
+        {
+            State = JwksState.Fresh,
+            FetchedAt = start,
+            FreshUntil = start.AddHours(1),
+            UsableUntil = start.AddHours(25),
+            CoolingDownUntil = start.AddSeconds(30),
+            UsableKeys = fresh.UsableKeys,
+            IgnoredKeys = fresh.IgnoredKeys,
+        }));
         Assert.That(fresh.UsableKeys, Is.EquivalentTo((string[])["rsa-1 (RS256)", "ec-1 (ES256)"]));
         Assert.That(fresh.IgnoredKeys, Is.EqualTo((string[])["'shared': its kty is 'oct'"]));
 
-        room.Advance(Cooldown);
-        Assert.That(room.Cache.GetStatus().CoolingDownUntil, Is.Null);
+        keyCache.Advance(Cooldown);
+        Assert.That(keyCache.Cache.GetStatus().CoolingDownUntil, Is.Null);
 
-        room.Issuer.GoDown();
-        room.Advance(Lifetime - Cooldown);
-        await room.GetAsync();
-        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Stale).And.Property("LastError").Contains("could not be reached"));
+        keyCache.Issuer.GoDown();
+        keyCache.Advance(Lifetime - Cooldown);
+        await keyCache.GetAsync();
+        Assert.That(keyCache.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Stale).And.Property("LastError").Contains("could not be reached"));
 
-        room.Advance(Day);
-        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Expired).And.Property("UsableUntil").EqualTo(room.Now));
+        keyCache.Advance(Day);
+        Assert.That(keyCache.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Expired).And.Property("UsableUntil").EqualTo(keyCache.Now));
 
-        room.Issuer.ComeBack();
-        await room.GetAsync();
-        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null);
+        keyCache.Issuer.ComeBack();
+        await keyCache.GetAsync();
+        Assert.That(keyCache.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null);
     }
 }

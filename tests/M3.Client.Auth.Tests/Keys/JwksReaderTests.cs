@@ -100,7 +100,7 @@ public sealed class JwksReaderTests
     {
         var issuer = new FakeIssuer();
         KeySet keys = JwksReader.Read(Encoding.UTF8.GetBytes(issuer.Jwks));
-        ParsedJwt good = ParsedJwt.Parse(issuer.Token(Scene.Noon, algorithm: algorithm));
+        ParsedJwt good = ParsedJwt.Parse(issuer.Token(ClientFixture.Noon, algorithm: algorithm));
         ParsedJwt bad = ParsedJwt.Parse(good.Value[..^8] + "AAAAAAAA");
         int wrong = 0;
 
@@ -210,7 +210,7 @@ public sealed class JwksReaderTests
         Assert.That(keys.Count, Is.EqualTo(5));
         Assert.That(keys.Ignored, Is.EqualTo((string[])["'rsa-1': 4 keys have this kid already", "'rsa-1': 4 keys have this kid already"]));
         AssertVerifies(keys);
-        Assert.That(Read($$"""{"keys":[{{string.Join(',', others)}},{{others[0]}},{{GoodRsa}}]}""").Verify(ParsedJwt.Parse(new FakeIssuer().Token(Scene.Noon))), Is.False);
+        Assert.That(Read($$"""{"keys":[{{string.Join(',', others)}},{{others[0]}},{{GoodRsa}}]}""").Verify(ParsedJwt.Parse(new FakeIssuer().Token(ClientFixture.Noon))), Is.False);
     }
 
     [Test]
@@ -344,6 +344,6 @@ public sealed class JwksReaderTests
     {
         var issuer = new FakeIssuer();
         foreach (string algorithm in (string[])["RS256", "ES256"])
-            Assert.That(keys.Verify(ParsedJwt.Parse(issuer.Token(Scene.Noon, algorithm: algorithm))), Is.True, algorithm);
+            Assert.That(keys.Verify(ParsedJwt.Parse(issuer.Token(ClientFixture.Noon, algorithm: algorithm))), Is.True, algorithm);
     }
 }

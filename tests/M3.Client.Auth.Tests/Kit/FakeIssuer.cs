@@ -74,7 +74,7 @@ internal sealed class FakeIssuer
     public JsonObject Claims(DateTimeOffset now) => new()
     {
         ["iss"] = _url,
-        ["aud"] = Scene.Audience,
+        ["aud"] = ClientFixture.Audience,
         ["sub"] = "researcher",
         ["iat"] = now.ToUnixTimeSeconds(),
         ["exp"] = now.AddMinutes(30).ToUnixTimeSeconds(),

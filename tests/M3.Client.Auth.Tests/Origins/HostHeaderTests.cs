@@ -29,48 +29,48 @@ public sealed class HostHeaderTests
     [TestCase(" ")]
     public async Task A_host_other_than_the_address_is_refused_and_nothing_is_sent(string host)
     {
-        using var scene = new Scene();
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         Assert.That(request.Headers.TryAddWithoutValidation("Host", host));
 
-        UntrustedOriginException error = (await Assert.ThrowsAsync<UntrustedOriginException>(() => scene.Client.SendAsync(request)))!;
+        UntrustedOriginException error = (await Assert.ThrowsAsync<UntrustedOriginException>(() => fixture.Client.SendAsync(request)))!;
 
         Assert.That(error.Message, Does.Contain("Host header").And.Contain("https://m3.test:443"));
-        Assert.That(scene.Server.Arrivals, Is.Empty);
-        Assert.That(scene.Reads, Is.Zero, "not even the token is looked for");
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
+        Assert.That(fixture.Reads, Is.Zero, "not even the token is looked for");
     }
 
     [Test]
     public async Task Two_hosts_are_refused_even_where_one_is_the_address()
     {
-        using var scene = new Scene();
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         request.Headers.TryAddWithoutValidation("Host", "m3.test");
         request.Headers.TryAddWithoutValidation("Host", "evil.test");
 
-        await Assert.ThatAsync(() => scene.Client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        await Assert.ThatAsync(() => fixture.Client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     [Test]
     public void A_synchronous_call_is_refused_as_well()
     {
-        using var scene = new Scene();
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Headers = { Host = "evil.test" } };
+        using var fixture = new ClientFixture();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Headers = { Host = "evil.test" } };
 
-        Assert.That(() => scene.Client.Send(request), Throws.TypeOf<UntrustedOriginException>());
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        Assert.That(() => fixture.Client.Send(request), Throws.TypeOf<UntrustedOriginException>());
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     [Test]
     public async Task A_cached_token_makes_no_difference()
     {
-        using var scene = new Scene();
-        (await scene.CallAsync()).Dispose();
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Headers = { Host = "evil.test" } };
+        using var fixture = new ClientFixture();
+        (await fixture.CallAsync()).Dispose();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Headers = { Host = "evil.test" } };
 
-        await Assert.ThatAsync(() => scene.Client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        await Assert.ThatAsync(() => fixture.Client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [TestCase("m3.test", "https://m3.test/sse")]
@@ -82,13 +82,13 @@ public sealed class HostHeaderTests
     [TestCase("xn--bcher-kva.test", "https://b\u00fccher.test/sse")]
     public async Task The_address_itself_in_any_spelling_is_fine(string host, string address)
     {
-        using var scene = new Scene();
-        using HttpClient client = new(new M3AuthHandler(scene.Options(), scene.Log) { InnerHandler = scene.Server });
+        using var fixture = new ClientFixture();
+        using HttpClient client = new(new M3AuthHandler(fixture.Options(), fixture.Log) { InnerHandler = fixture.Server });
         using var request = new HttpRequestMessage(HttpMethod.Post, address) { Headers = { Host = host } };
 
         (await client.SendAsync(request)).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(scene.Token));
+        Assert.That(fixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(fixture.Token));
     }
 
     [TestCase("https://gateway.test", "gateway.test", true)]
@@ -99,38 +99,38 @@ public sealed class HostHeaderTests
     [TestCase("http://gateway.test", "gateway.test", false)]
     public async Task An_allowed_origin_may_be_the_host(string allowed, string host, bool isSent)
     {
-        using var scene = new Scene(options => options.AllowedOrigins.Add(new Uri(allowed)));
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Headers = { Host = host } };
+        using var fixture = new ClientFixture(options => options.AllowedOrigins.Add(new Uri(allowed)));
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Headers = { Host = host } };
 
         if (isSent)
-            (await scene.Client.SendAsync(request)).Dispose();
+            (await fixture.Client.SendAsync(request)).Dispose();
         else
-            await Assert.ThatAsync(() => scene.Client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
+            await Assert.ThatAsync(() => fixture.Client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(isSent ? 1 : 0));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(isSent ? 1 : 0));
     }
 
     [Test]
     public async Task What_is_refused_does_not_become_the_first_origin()
     {
-        using var scene = new Scene();
-        using HttpClient client = new(new M3AuthHandler(scene.Options(), scene.Log) { InnerHandler = scene.Server });
+        using var fixture = new ClientFixture();
+        using HttpClient client = new(new M3AuthHandler(fixture.Options(), fixture.Log) { InnerHandler = fixture.Server });
         using var request = new HttpRequestMessage(HttpMethod.Post, "https://other.test/") { Headers = { Host = "m3.test" } };
 
         await Assert.ThatAsync(() => client.SendAsync(request), Throws.TypeOf<UntrustedOriginException>());
-        (await client.GetAsync(Scene.Address)).Dispose();
+        (await client.GetAsync(ClientFixture.Address)).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Url), Is.EqualTo([Scene.Address]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Url), Is.EqualTo([ClientFixture.Address]));
     }
 
     [Test]
     public async Task A_request_that_its_caller_authenticates_is_left_alone()
     {
-        using var scene = new Scene();
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address) { Headers = { Host = "other.test", Authorization = new("Basic", "eDp5") } };
+        using var fixture = new ClientFixture();
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Headers = { Host = "other.test", Authorization = new("Basic", "eDp5") } };
 
-        (await scene.Client.SendAsync(request)).Dispose();
+        (await fixture.Client.SendAsync(request)).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Exactly(1).With.Property("Scheme").EqualTo("Basic"));
+        Assert.That(fixture.Server.Arrivals, Has.Exactly(1).With.Property("Scheme").EqualTo("Basic"));
     }
 }

@@ -12,43 +12,43 @@ public sealed class RedirectTests
     [TestCaseSource(nameof(Ways))]
     public async Task A_401_from_elsewhere_is_never_answered_with_another_token(object way)
     {
-        using Scene scene = Redirected((Way)way, HttpStatusCode.Unauthorized);
+        using ClientFixture fixture = Redirected((Way)way, HttpStatusCode.Unauthorized);
 
-        RejectedException error = await scene.FailAsync<RejectedException>();
+        RejectedException error = await fixture.FailAsync<RejectedException>();
 
         Assert.That(error.Message, Is.EqualTo("OAuth2 authentication failed: M3 answered 401 from https://evil.test:443: the call to https://m3.test:443 "
             + "was redirected there, and the token is not carried along; use M3's final address"));
         Assert.That(error.StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [TestCaseSource(nameof(Ways))]
     public void The_same_of_a_synchronous_call(object way)
     {
-        using Scene scene = Redirected((Way)way, HttpStatusCode.Unauthorized);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using ClientFixture fixture = Redirected((Way)way, HttpStatusCode.Unauthorized);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
 
-        Assert.That(() => scene.Client.Send(request), Throws.TypeOf<RejectedException>().With.Message.Contains("was redirected there"));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(() => fixture.Client.Send(request), Throws.TypeOf<RejectedException>().With.Message.Contains("was redirected there"));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task Within_one_origin_it_is_the_same()
     {
-        using Scene scene = Redirected(Way.OnTheResponse, HttpStatusCode.Unauthorized, new Uri("https://m3.test/login"));
+        using ClientFixture fixture = Redirected(Way.OnTheResponse, HttpStatusCode.Unauthorized, new Uri("https://m3.test/login"));
 
-        RejectedException error = await scene.FailAsync<RejectedException>();
+        RejectedException error = await fixture.FailAsync<RejectedException>();
 
         Assert.That(error.Message, Does.Contain("was redirected there"));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
     public async Task Any_other_answer_from_elsewhere_is_the_callers()
     {
-        using Scene scene = Redirected(Way.OnTheRequest, HttpStatusCode.OK);
+        using ClientFixture fixture = Redirected(Way.OnTheRequest, HttpStatusCode.OK);
 
-        using HttpResponseMessage response = await scene.CallAsync();
+        using HttpResponseMessage response = await fixture.CallAsync();
 
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
     }
@@ -56,9 +56,9 @@ public sealed class RedirectTests
     [Test]
     public async Task Without_ThrowOnRejection_the_response_tells_the_same()
     {
-        using Scene scene = Redirected(Way.OnTheResponse, HttpStatusCode.Unauthorized, configure: options => options.ThrowOnRejection = false);
+        using ClientFixture fixture = Redirected(Way.OnTheResponse, HttpStatusCode.Unauthorized, configure: options => options.ThrowOnRejection = false);
 
-        using HttpResponseMessage response = await scene.CallAsync();
+        using HttpResponseMessage response = await fixture.CallAsync();
 
         Assert.That(response.GetM3AuthError(), Is.TypeOf<RejectedException>().With.Message.Contains("was redirected there"));
     }
@@ -66,12 +66,12 @@ public sealed class RedirectTests
     private static Way[] Ways => Enum.GetValues<Way>();
 
     // A newer token is at hand, and the body could be sent twice.
-    private static Scene Redirected(Way way, HttpStatusCode status, Uri? to = null, Action<M3AuthOptions>? configure = null)
+    private static ClientFixture Redirected(Way way, HttpStatusCode status, Uri? to = null, Action<M3AuthOptions>? configure = null)
     {
-        var scene = new Scene(configure);
-        scene.Server.Answer = request =>
+        var fixture = new ClientFixture(configure);
+        fixture.Server.Answer = request =>
         {
-            scene.Token = scene.NewToken();
+            fixture.Token = fixture.NewToken();
             var response = new HttpResponseMessage(status);
             if (way != Way.OnTheResponse)
                 request.RequestUri = to ?? Elsewhere;
@@ -79,7 +79,7 @@ public sealed class RedirectTests
                 response.RequestMessage = way == Way.OnTheRequest ? request : new HttpRequestMessage(HttpMethod.Get, to ?? Elsewhere);
             return response;
         };
-        return scene;
+        return fixture;
     }
 
     private enum Way

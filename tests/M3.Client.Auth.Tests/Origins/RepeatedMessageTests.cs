@@ -10,74 +10,74 @@ public sealed class RepeatedMessageTests
     [Test]
     public async Task The_same_message_sent_again_carries_the_token_of_now()
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-        string first = scene.Token!;
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+        string first = fixture.Token!;
         (await invoker.SendAsync(request, default)).Dispose();
 
-        string second = Renew(scene);
+        string second = Renew(fixture);
         (await invoker.SendAsync(request, default)).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
-        Assert.That(scene.Log.Warnings, Is.Empty);
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([first, second]));
+        Assert.That(fixture.Log.Warnings, Is.Empty);
     }
 
     [TestCase(1)]
     [TestCase(2)]
     public async Task A_clone_with_the_header_copied_as_text_carries_the_token_of_now(int renewals)
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await invoker.SendAsync(request, default)).Dispose();
 
         for (int i = 0; i < renewals; i++)
         {
-            Renew(scene);
+            Renew(fixture);
             using HttpRequestMessage clone = Clone(request);
             (await invoker.SendAsync(clone, default)).Dispose();
             request.Headers.Authorization = AuthenticationHeaderValue.Parse(clone.Headers.Authorization!.ToString());
         }
 
-        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(scene.Token));
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(renewals + 1));
-        Assert.That(scene.Log.Warnings, Is.Empty);
+        Assert.That(fixture.Server.Arrivals[^1].Token, Is.EqualTo(fixture.Token));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(renewals + 1));
+        Assert.That(fixture.Log.Warnings, Is.Empty);
     }
 
     [TestCase(3)]
     [TestCase(10)]
     public async Task A_clone_of_a_message_that_waited_through_several_renewals_carries_the_token_of_now_too(int renewals)
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await invoker.SendAsync(request, default)).Dispose();
         for (int i = 0; i < renewals; i++)
         {
-            Renew(scene);
-            using var other = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            Renew(fixture);
+            using var other = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
             (await invoker.SendAsync(other, default)).Dispose();
         }
 
         using HttpRequestMessage clone = Clone(request);
         (await invoker.SendAsync(clone, default)).Dispose();
 
-        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(scene.Token));
-        Assert.That(scene.Log.Warnings, Is.Empty);
+        Assert.That(fixture.Server.Arrivals[^1].Token, Is.EqualTo(fixture.Token));
+        Assert.That(fixture.Log.Warnings, Is.Empty);
     }
 
     [Test]
     public async Task A_clone_that_was_moved_elsewhere_does_not_take_an_old_token_along()
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await invoker.SendAsync(request, default)).Dispose();
         for (int i = 0; i < 3; i++)
         {
-            Renew(scene);
-            using var other = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+            Renew(fixture);
+            using var other = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
             (await invoker.SendAsync(other, default)).Dispose();
         }
 
@@ -85,7 +85,7 @@ public sealed class RepeatedMessageTests
         clone.RequestUri = new Uri("https://evil.test/");
 
         await Assert.ThatAsync(() => invoker.SendAsync(clone, default), Throws.TypeOf<UntrustedOriginException>());
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Url), Is.All.EqualTo(Scene.Address));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Url), Is.All.EqualTo(ClientFixture.Address));
     }
 
     [Test]
@@ -93,9 +93,9 @@ public sealed class RepeatedMessageTests
     {
         using var server = new FakeM3();
         using var log = new RecordingLoggerFactory();
-        var tokens = new OneToken();
+        var tokens = new FixedTokenProvider();
         using var invoker = new HttpMessageInvoker(new M3AuthHandler(tokens, new M3AuthOptions(), log) { InnerHandler = server });
-        HttpRequestMessage[] requests = [.. Enumerable.Range(0, 5).Select(_ => new HttpRequestMessage(HttpMethod.Post, Scene.Address))];
+        HttpRequestMessage[] requests = [.. Enumerable.Range(0, 5).Select(_ => new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address))];
         for (int i = 0; i < requests.Length; i++)
         {
             tokens.Token = new M3AccessToken($"token.of.user-{i}", subject: $"user-{i}");
@@ -113,33 +113,33 @@ public sealed class RepeatedMessageTests
     [Test]
     public async Task A_clone_is_recognised_after_another_call_sent_the_renewed_token()
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-        using var other = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+        using var other = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await invoker.SendAsync(request, default)).Dispose();
-        string second = Renew(scene);
+        string second = Renew(fixture);
         (await invoker.SendAsync(other, default)).Dispose();
 
         using HttpRequestMessage clone = Clone(request);
         (await invoker.SendAsync(clone, default)).Dispose();
 
-        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(second));
-        Assert.That(scene.Log.Warnings, Is.Empty);
+        Assert.That(fixture.Server.Arrivals[^1].Token, Is.EqualTo(second));
+        Assert.That(fixture.Log.Warnings, Is.Empty);
     }
 
     [Test]
     public async Task A_clone_of_a_message_whose_token_was_replaced_after_a_401_carries_the_token_of_now()
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
-        string refused = scene.Token!;
-        scene.Server.Answer = received =>
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+        string refused = fixture.Token!;
+        fixture.Server.Answer = received =>
         {
             if (received.Headers.Authorization!.Parameter != refused)
                 return new HttpResponseMessage { RequestMessage = received };
-            scene.Token = scene.NewToken();
+            fixture.Token = fixture.NewToken();
             return FakeM3.Refuse(received, "Bearer");
         };
         (await invoker.SendAsync(request, default)).Dispose();
@@ -147,45 +147,45 @@ public sealed class RepeatedMessageTests
         using HttpRequestMessage clone = Clone(request);
         (await invoker.SendAsync(clone, default)).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([refused, scene.Token, scene.Token]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([refused, fixture.Token, fixture.Token]));
     }
 
     [Test]
     public async Task Each_repetition_counts_against_the_budget_as_M3_counts_it()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 2);
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 2);
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await invoker.SendAsync(request, default)).Dispose();
         (await invoker.SendAsync(request, default)).Dispose();
 
         await Assert.ThatAsync(() => invoker.SendAsync(request, default), Throws.TypeOf<RateLimitExceededException>());
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
     [Test]
     public async Task A_message_that_was_moved_elsewhere_meanwhile_does_not_take_the_token_along()
     {
-        using var scene = new Scene();
-        using HttpMessageInvoker invoker = Invoker(scene);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var fixture = new ClientFixture();
+        using HttpMessageInvoker invoker = Invoker(fixture);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await invoker.SendAsync(request, default)).Dispose();
 
         request.RequestUri = new Uri("https://evil.test/");
 
         await Assert.ThatAsync(() => invoker.SendAsync(request, default), Throws.TypeOf<UntrustedOriginException>());
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Url), Is.EqualTo([Scene.Address]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Url), Is.EqualTo([ClientFixture.Address]));
     }
 
     [Test]
     public async Task A_message_that_another_registration_authenticated_gets_this_ones_token()
     {
-        using var one = new Scene();
-        using var other = new Scene { Token = new FakeIssuer().Token(Scene.Noon, claims => claims["sub"] = "other") };
+        using var one = new ClientFixture();
+        using var other = new ClientFixture { Token = new FakeIssuer().Token(ClientFixture.Noon, claims => claims["sub"] = "other") };
         using HttpMessageInvoker first = Invoker(one);
         using HttpMessageInvoker second = Invoker(other);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         (await first.SendAsync(request, default)).Dispose();
 
         (await second.SendAsync(request, default)).Dispose();
@@ -193,12 +193,12 @@ public sealed class RepeatedMessageTests
         Assert.That(other.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(other.Token));
     }
 
-    private static HttpMessageInvoker Invoker(Scene scene) => new(new M3AuthHandler(scene.Options(), scene.Log) { InnerHandler = scene.Server });
+    private static HttpMessageInvoker Invoker(ClientFixture fixture) => new(new M3AuthHandler(fixture.Options(), fixture.Log) { InnerHandler = fixture.Server });
 
-    private static string Renew(Scene scene)
+    private static string Renew(ClientFixture fixture)
     {
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
-        return scene.Token = scene.NewToken();
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
+        return fixture.Token = fixture.NewToken();
     }
 
     private static HttpRequestMessage Clone(HttpRequestMessage request)

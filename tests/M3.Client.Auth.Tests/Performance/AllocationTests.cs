@@ -16,14 +16,14 @@ public sealed class AllocationTests
     [TestCase(false)]
     public async Task A_call_with_its_token_cached_allocates_nothing(bool budget)
     {
-        using var scene = new Scene(options =>
+        using var fixture = new ClientFixture(options =>
         {
             options.RateLimitEnabled = budget;
             options.RateLimitRequests = 1_000_000;
         });
-        using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
+        using var handler = new M3AuthHandler(fixture.Options()) { InnerHandler = new ImmediateHandler() };
         using var invoker = new HttpMessageInvoker(handler);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         await CallAsync(invoker, [.. Enumerable.Repeat(request, 500)]);
 
         Assert.That(await CallAsync(invoker, [.. Enumerable.Repeat(request, Calls)]), Is.Zero);
@@ -33,14 +33,14 @@ public sealed class AllocationTests
     [TestCase(false)]
     public async Task A_call_to_an_address_made_anew_allocates_no_more_than_the_header_set_by_hand(bool allowedByName)
     {
-        using var scene = new Scene(options =>
+        using var fixture = new ClientFixture(options =>
         {
             options.RateLimitRequests = 1_000_000;
             if (allowedByName)
-                options.AllowedOrigins.Add(new Uri(Scene.Address.GetLeftPart(UriPartial.Authority)));
+                options.AllowedOrigins.Add(new Uri(ClientFixture.Address.GetLeftPart(UriPartial.Authority)));
         });
-        using var ours = new HttpMessageInvoker(new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() });
-        using var byHand = new HttpMessageInvoker(new SettingByHand { InnerHandler = new AnsweringAtOnce() });
+        using var ours = new HttpMessageInvoker(new M3AuthHandler(fixture.Options()) { InnerHandler = new ImmediateHandler() });
+        using var byHand = new HttpMessageInvoker(new SettingByHand { InnerHandler = new ImmediateHandler() });
         await CallAsync(ours, Fresh(500));
         await CallAsync(byHand, Fresh(500));
 
@@ -50,32 +50,32 @@ public sealed class AllocationTests
     [Test]
     public async Task What_goes_on_the_wire_is_made_once_for_all_calls_with_one_token()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         List<string> onTheWire = [];
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             // As SocketsHttpHandler asks for it.
             onTheWire.Add(request.Headers.NonValidated["Authorization"].ToString());
             return new HttpResponseMessage { RequestMessage = request };
         };
 
-        (await scene.CallAsync()).Dispose();
-        (await scene.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
+        (await fixture.CallAsync()).Dispose();
 
-        Assert.That(onTheWire[0] == "Bearer " + scene.Token, "the header is not the token's");
+        Assert.That(onTheWire[0] == "Bearer " + fixture.Token, "the header is not the token's");
         Assert.That(ReferenceEquals(onTheWire[0], onTheWire[1]), "the header was made again");
     }
 
     [Test]
     public async Task A_call_that_is_answered_later_allocates_one_small_state_machine()
     {
-        using var scene = new Scene(options => options.RateLimitRequests = 1_000_000);
-        using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 1_000_000);
+        using var handler = new M3AuthHandler(fixture.Options()) { InnerHandler = new ImmediateHandler() };
         using var invoker = new HttpMessageInvoker(handler);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         await CallAsync(invoker, [.. Enumerable.Repeat(request, 500)]);
         TaskCompletionSource<HttpResponseMessage>[] answers = [.. Enumerable.Range(0, Calls).Select(_ => new TaskCompletionSource<HttpResponseMessage>())];
-        using var later = new HttpMessageInvoker(new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringLater(answers) });
+        using var later = new HttpMessageInvoker(new M3AuthHandler(fixture.Options()) { InnerHandler = new AnsweringLater(answers) });
         answers[0].SetResult(new HttpResponseMessage());
         await later.SendAsync(request, default);
 
@@ -90,9 +90,9 @@ public sealed class AllocationTests
 
     private static HttpRequestMessage[] Fresh(int count)
     {
-        HttpRequestMessage[] requests = [.. Enumerable.Range(0, count).Select(i => new HttpRequestMessage(HttpMethod.Post, new Uri(Scene.Address, $"?call={i}")))];
+        HttpRequestMessage[] requests = [.. Enumerable.Range(0, count).Select(i => new HttpRequestMessage(HttpMethod.Post, new Uri(ClientFixture.Address, $"?call={i}")))];
         // A Uri is parsed when it is first asked, by whoever sends it in any case.
-        Assert.That(requests, Has.All.Matches<HttpRequestMessage>(request => request?.RequestUri?.IdnHost == Scene.Address.IdnHost));
+        Assert.That(requests, Has.All.Matches<HttpRequestMessage>(request => request?.RequestUri?.IdnHost == ClientFixture.Address.IdnHost));
         return requests;
     }
 

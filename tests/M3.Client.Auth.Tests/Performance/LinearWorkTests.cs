@@ -31,20 +31,20 @@ public sealed class LinearWorkTests
                 claims[$"m{i}"] = 0;
         });
         yield return Case("depth", claims => claims["x"] = "DEEP", json => json.Replace("\"DEEP\"", Fill("[", Length / 2) + Fill("]", Length / 2), StringComparison.Ordinal));
-        yield return new TestCaseData(new FakeIssuer().Token(Scene.Noon, header: header => header["kid"] = Fill("-ew.", Length), algorithm: "ES256")).SetArgDisplayNames("a long kid");
+        yield return new TestCaseData(new FakeIssuer().Token(ClientFixture.Noon, header: header => header["kid"] = Fill("-ew.", Length), algorithm: "ES256")).SetArgDisplayNames("a long kid");
     }
 
     [TestCaseSource(nameof(Tokens)), CancelAfter(60_000)]
     public async Task A_token_is_judged_in_work_that_grows_with_its_length_alone(string token, CancellationToken patience)
     {
-        using var room = new KeyRoom(options => options.Debug = false);
-        await room.UseUpRefetchesAsync();
+        using var keyCache = new KeyCacheFixture(options => options.Debug = false);
+        await keyCache.UseUpRefetchesAsync();
         Assert.That(token.Length, Is.InRange(50_000, 64 * 1024));
 
         long least = long.MaxValue;
         for (int i = 0; i < Rounds; i++)
         {
-            least = Math.Min(least, JudgeOnce(room, token));
+            least = Math.Min(least, JudgeOnce(keyCache, token));
             Assert.That(patience.IsCancellationRequested, Is.False, $"only {i + 1} rounds were over within a minute");
         }
 
@@ -53,10 +53,10 @@ public sealed class LinearWorkTests
     }
 
     // With the keys there and the refetches used up nothing is waited for, so that all of it is allocated by this thread.
-    private static long JudgeOnce(KeyRoom room, string token)
+    private static long JudgeOnce(KeyCacheFixture keyCache, string token)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Task<M3AuthException?> judging = room.JudgeAsync(token);
+        Task<M3AuthException?> judging = keyCache.JudgeAsync(token);
         Assert.That(judging.IsCompleted);
         _ = $"{judging.Result?.Message} {judging.Result?.Remedy}";
         return GC.GetAllocatedBytesForCurrentThread() - before;
@@ -64,7 +64,7 @@ public sealed class LinearWorkTests
 
     private static TestCaseData Case(string name, Action<JsonObject> change, Func<string, string>? edit = null)
     {
-        JsonObject claims = new FakeIssuer().Claims(Scene.Noon);
+        JsonObject claims = new FakeIssuer().Claims(ClientFixture.Noon);
         change(claims);
         string payload = claims.ToJsonString();
         return new TestCaseData(FakeIssuer.Sign(FakeIssuer.Header("ES256").ToJsonString(), edit?.Invoke(payload) ?? payload, "ES256")).SetArgDisplayNames(name);

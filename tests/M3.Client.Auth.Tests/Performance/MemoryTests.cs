@@ -12,8 +12,8 @@ public sealed class MemoryTests
     [Test]
     public async Task Memory_stays_flat_over_a_million_calls_with_ten_thousand_tokens_of_as_many_subjects()
     {
-        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromDays(365));
-        using var handler = new M3AuthHandler(scene.Options()) { InnerHandler = new AnsweringAtOnce() };
+        using var fixture = new ClientFixture(options => options.JwksCacheTtl = TimeSpan.FromDays(365));
+        using var handler = new M3AuthHandler(fixture.Options()) { InnerHandler = new ImmediateHandler() };
         using var invoker = new HttpMessageInvoker(handler);
 
         // The first tenth fills what is to be filled: pools, the JIT, the budgets' own bound.
@@ -25,11 +25,11 @@ public sealed class MemoryTests
 
             string subject = $"subject-{i}";
             // Each in a window of its own, so that the budget of the one before is history.
-            scene.Clock.Advance(TimeSpan.FromMinutes(61));
-            scene.Token = scene.NewToken(claims => claims["sub"] = subject, algorithm: "ES256");
+            fixture.Clock.Advance(TimeSpan.FromMinutes(61));
+            fixture.Token = fixture.NewToken(claims => claims["sub"] = subject, algorithm: "ES256");
             for (int call = 0; call < CallsEach; call++)
             {
-                using var request = new HttpRequestMessage(HttpMethod.Post, Scene.Address);
+                using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
                 await invoker.SendAsync(request, default);
             }
         }

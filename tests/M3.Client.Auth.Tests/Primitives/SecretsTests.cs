@@ -10,7 +10,7 @@ public sealed class SecretsTests
 {
     private const string Secret = "p+ä/ss w%20rd=~&x";
 
-    private static readonly string Token = new FakeIssuer().Token(Scene.Noon);
+    private static readonly string Token = new FakeIssuer().Token(ClientFixture.Noon);
 
     private static IEnumerable<TestCaseData> Spellings =>
     [

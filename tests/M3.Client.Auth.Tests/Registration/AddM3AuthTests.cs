@@ -17,7 +17,7 @@ public sealed class AddM3AuthTests
     [Test]
     public async Task The_settings_are_the_configurations_and_then_the_delegates()
     {
-        using var app = new App(("M3_OAUTH2_ISSUER_URL", "https://overwritten.test"), ("M3_OAUTH2_AUDIENCE", Scene.Audience), ("M3_OAUTH2_RATE_LIMIT_REQUESTS", "1"));
+        using var app = new App(("M3_OAUTH2_ISSUER_URL", "https://overwritten.test"), ("M3_OAUTH2_AUDIENCE", ClientFixture.Audience), ("M3_OAUTH2_RATE_LIMIT_REQUESTS", "1"));
         string? seen = null;
         app.AddClient("m3").AddM3Auth(options =>
         {
@@ -27,23 +27,23 @@ public sealed class AddM3AuthTests
         });
 
         HttpClient client = app.Client("m3");
-        (await client.PostAsync(Scene.Address, null)).Dispose();
+        (await client.PostAsync(ClientFixture.Address, null)).Dispose();
 
         Assert.That(seen, Is.EqualTo("https://overwritten.test"));
-        Assert.That(app.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.Scene.Token));
-        await Assert.ThatAsync(() => client.PostAsync(Scene.Address, null), Throws.TypeOf<RateLimitExceededException>());
+        Assert.That(app.ClientFixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.ClientFixture.Token));
+        await Assert.ThatAsync(() => client.PostAsync(ClientFixture.Address, null), Throws.TypeOf<RateLimitExceededException>());
     }
 
     [Test]
     public async Task The_delegate_may_take_services_from_the_container()
     {
         using var app = new App(Good);
-        app.Services.AddSingleton(app.Scene);
-        app.AddClient("m3").AddM3Auth((services, options) => services.GetRequiredService<Scene>().Wire(options));
+        app.Services.AddSingleton(app.ClientFixture);
+        app.AddClient("m3").AddM3Auth((services, options) => services.GetRequiredService<ClientFixture>().Wire(options));
 
-        (await app.Client("m3").GetAsync(Scene.Address)).Dispose();
+        (await app.Client("m3").GetAsync(ClientFixture.Address)).Dispose();
 
-        Assert.That(app.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.Scene.Token));
+        Assert.That(app.ClientFixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(app.ClientFixture.Token));
     }
 
     // Whoever runs the program says where its token may go, and the program's own list does not widen that unless its delegate does.
@@ -62,16 +62,16 @@ public sealed class AddM3AuthTests
     [Test]
     public async Task Without_a_configuration_the_environment_is_read()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         string prefix = $"T{Guid.NewGuid():N}_";
         var services = new ServiceCollection();
-        services.AddHttpClient("m3").AddM3Auth(scene.Wire, prefix).ConfigurePrimaryHttpMessageHandler(() => scene.Server);
+        services.AddHttpClient("m3").AddM3Auth(fixture.Wire, prefix).ConfigurePrimaryHttpMessageHandler(() => fixture.Server);
         Environment.SetEnvironmentVariable(prefix + "ISSUER_URL", FakeIssuer.Url);
-        Environment.SetEnvironmentVariable(prefix + "AUDIENCE", Scene.Audience);
+        Environment.SetEnvironmentVariable(prefix + "AUDIENCE", ClientFixture.Audience);
         try
         {
             using ServiceProvider provider = services.BuildServiceProvider();
-            (await provider.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync(Scene.Address)).Dispose();
+            (await provider.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync(ClientFixture.Address)).Dispose();
         }
         finally
         {
@@ -79,7 +79,7 @@ public sealed class AddM3AuthTests
             Environment.SetEnvironmentVariable(prefix + "AUDIENCE", null);
         }
 
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     [Test]
@@ -118,7 +118,7 @@ public sealed class AddM3AuthTests
         await host.StartAsync();
         await host.StopAsync();
 
-        Assert.That((app.Scene.Reads, app.Scene.Issuer.DiscoveryRequests), Is.EqualTo((0, 0)));
+        Assert.That((app.ClientFixture.Reads, app.ClientFixture.Issuer.DiscoveryRequests), Is.EqualTo((0, 0)));
     }
 
     [Test]
@@ -128,22 +128,22 @@ public sealed class AddM3AuthTests
         app.AddClient("m3").AddM3Auth(app.Wire);
 
         M3AccessToken token = await app.Provider.GetRequiredKeyedService<IM3TokenProvider>("m3").GetTokenAsync();
-        (await app.Client("m3").GetAsync(Scene.Address)).Dispose();
+        (await app.Client("m3").GetAsync(ClientFixture.Address)).Dispose();
 
-        Assert.That(app.Scene.Server.Arrivals[0].Token, Is.EqualTo(token.Value));
-        Assert.That((app.Scene.Reads, app.Scene.Issuer.JwksRequests), Is.EqualTo((1, 1)));
+        Assert.That(app.ClientFixture.Server.Arrivals[0].Token, Is.EqualTo(token.Value));
+        Assert.That((app.ClientFixture.Reads, app.ClientFixture.Issuer.JwksRequests), Is.EqualTo((1, 1)));
     }
 
     [Test]
     public async Task An_applications_own_keyed_provider_is_used_instead()
     {
         using var app = new App(Good);
-        app.Services.AddKeyedSingleton<IM3TokenProvider>("m3", new OneToken());
+        app.Services.AddKeyedSingleton<IM3TokenProvider>("m3", new FixedTokenProvider());
         app.AddClient("m3").AddM3Auth(app.Wire);
 
-        (await app.Client("m3").GetAsync(Scene.Address)).Dispose();
+        (await app.Client("m3").GetAsync(ClientFixture.Address)).Dispose();
 
-        Assert.That(app.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo("made.up.token"));
+        Assert.That(app.ClientFixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo("made.up.token"));
     }
 
     [Test]
@@ -157,20 +157,20 @@ public sealed class AddM3AuthTests
         foreach (HttpMessageHandler handler in handlers)
         {
             using var invoker = new HttpMessageInvoker(handler);
-            (await invoker.SendAsync(new HttpRequestMessage(HttpMethod.Post, Scene.Address), default)).Dispose();
+            (await invoker.SendAsync(new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address), default)).Dispose();
         }
 
         using var third = new HttpMessageInvoker(app.BuildHandler("m3"));
-        await Assert.ThatAsync(() => third.SendAsync(new HttpRequestMessage(HttpMethod.Post, Scene.Address), default), Throws.TypeOf<RateLimitExceededException>());
+        await Assert.ThatAsync(() => third.SendAsync(new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address), default), Throws.TypeOf<RateLimitExceededException>());
         await Assert.ThatAsync(() => third.SendAsync(new HttpRequestMessage(HttpMethod.Post, "https://other.test"), default), Throws.TypeOf<UntrustedOriginException>());
-        Assert.That((app.Scene.Reads, app.Scene.Issuer.JwksRequests), Is.EqualTo((1, 1)));
+        Assert.That((app.ClientFixture.Reads, app.ClientFixture.Issuer.JwksRequests), Is.EqualTo((1, 1)));
     }
 
     [Test]
     public async Task Two_clients_share_nothing()
     {
         using var app = new App([.. Good, ("OTHER_ISSUER_URL", FakeIssuer.Url), ("OTHER_AUDIENCE", "other-api"), ("M3_OAUTH2_RATE_LIMIT_REQUESTS", "1")]);
-        string others = app.Scene.NewToken(claims => claims["aud"] = "other-api");
+        string others = app.ClientFixture.NewToken(claims => claims["aud"] = "other-api");
         app.AddClient("m3").AddM3Auth(app.Wire);
         app.AddClient("other").AddM3Auth(options =>
         {
@@ -182,8 +182,8 @@ public sealed class AddM3AuthTests
         (await app.Client("other").GetAsync(new Uri("https://other.test"))).Dispose();
         (await app.Client("other").GetAsync(new Uri("https://other.test"))).Dispose();
 
-        Assert.That(app.Scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([app.Scene.Token, others, others]));
-        Assert.That(app.Scene.Issuer.JwksRequests, Is.EqualTo(2));
+        Assert.That(app.ClientFixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([app.ClientFixture.Token, others, others]));
+        Assert.That(app.ClientFixture.Issuer.JwksRequests, Is.EqualTo(2));
     }
 
     [Test]
@@ -214,7 +214,7 @@ public sealed class AddM3AuthTests
         app.Services.ConfigureHttpClientDefaults(builder => builder.AddHttpMessageHandler(() => new Counting(() => wrapped++)));
         app.AddClient("m3").AddM3Auth(app.Wire);
 
-        (await app.Client("m3").GetAsync(Scene.Address)).Dispose();
+        (await app.Client("m3").GetAsync(ClientFixture.Address)).Dispose();
 
         Assert.That(wrapped, Is.EqualTo(1));
     }
@@ -225,18 +225,18 @@ public sealed class AddM3AuthTests
     public async Task The_factorys_own_log_never_shows_the_header(string? redacted)
     {
         using var app = new App(Good);
-        app.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(app.Scene.Log));
+        app.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(app.ClientFixture.Log));
         IHttpClientBuilder builder = app.AddClient("m3").AddM3Auth(app.Wire);
         if (redacted is not null)
             builder.RedactLoggedHeaders([redacted]);
 
-        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+        using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address);
         request.Headers.Add("X-Seen", "in-the-log");
         request.Headers.Add("X-Hidden", "not-for-all");
         (await app.Client("m3").SendAsync(request)).Dispose();
 
-        string log = string.Join('\n', app.Scene.Log.Lines.Select(line => line.Text));
-        Assert.That(log, Does.Contain("Authorization: *").And.Not.Contain(app.Scene.Token!.Split('.')[1]));
+        string log = string.Join('\n', app.ClientFixture.Log.Lines.Select(line => line.Text));
+        Assert.That(log, Does.Contain("Authorization: *").And.Not.Contain(app.ClientFixture.Token!.Split('.')[1]));
         Assert.That(log.Contains("in-the-log", StringComparison.Ordinal), Is.EqualTo(redacted is not null));
         Assert.That(log.Contains("not-for-all", StringComparison.Ordinal), Is.EqualTo(redacted == "none"));
     }
@@ -257,16 +257,16 @@ public sealed class AddM3AuthTests
 
         for (int i = 0; i < 2; i++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address);
+            using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address);
             request.Headers.Add("X-Seen", "in-the-log");
-            request.Headers.Authorization = i == 0 ? null : new("Bearer", app.Scene.Token);
+            request.Headers.Authorization = i == 0 ? null : new("Bearer", app.ClientFixture.Token);
             (await app.Client("m3").SendAsync(request)).Dispose();
         }
 
         string log = string.Join('\n', sink.Lines);
         Assert.That(sink.Categories, Is.SupersetOf((string[])["System.Net.Http.HttpClient.m3.LogicalHandler", "System.Net.Http.HttpClient.m3.ClientHandler"]));
         // Without the log in the test's own output.
-        Assert.That(app.Scene.Token!.Split('.')[1..].Any(log.Contains), Is.False, "the token is in the log");
+        Assert.That(app.ClientFixture.Token!.Split('.')[1..].Any(log.Contains), Is.False, "the token is in the log");
         Assert.That(log.Contains("Authorization=*", StringComparison.Ordinal) && log.Contains("X-Seen=in-the-log", StringComparison.Ordinal), "the line and its other values are there");
     }
 
@@ -279,10 +279,10 @@ public sealed class AddM3AuthTests
         app.AddClient("m3").AddM3Auth(app.Wire).RemoveAllLoggers();
         app.AddClient("other");
 
-        (await app.Client("m3").GetAsync(Scene.Address)).Dispose();
+        (await app.Client("m3").GetAsync(ClientFixture.Address)).Dispose();
         Assert.That(sink.Categories, Has.None.StartsWith("System.Net.Http.HttpClient"));
 
-        using var request = new HttpRequestMessage(HttpMethod.Get, Scene.Address) { Headers = { Authorization = new("Bearer", "somebody-else-s") } };
+        using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address) { Headers = { Authorization = new("Bearer", "somebody-else-s") } };
         (await app.Client("other").SendAsync(request)).Dispose();
         Assert.That(string.Join('\n', sink.Lines), Does.Contain("Authorization=Bearer somebody-else-s"));
     }
@@ -300,9 +300,9 @@ public sealed class AddM3AuthTests
         }
     }
 
-    private static (string Name, string Value)[] Good => [("M3_OAUTH2_ISSUER_URL", FakeIssuer.Url), ("M3_OAUTH2_AUDIENCE", Scene.Audience)];
+    private static (string Name, string Value)[] Good => [("M3_OAUTH2_ISSUER_URL", FakeIssuer.Url), ("M3_OAUTH2_AUDIENCE", ClientFixture.Audience)];
 
-    /// <summary>An application with a configuration, whose clients end in the scene's M3.</summary>
+    /// <summary>An application with a configuration, whose clients end in the fixture's M3.</summary>
     private sealed class App : IDisposable
     {
         private readonly HostApplicationBuilder _builder = Host.CreateEmptyApplicationBuilder(null);
@@ -311,15 +311,15 @@ public sealed class AddM3AuthTests
         public App(params (string Name, string Value)[] settings) =>
             _builder.Configuration.AddInMemoryCollection(settings.Select(setting => KeyValuePair.Create(setting.Name, (string?)setting.Value)));
 
-        public Scene Scene { get; } = new();
+        public ClientFixture ClientFixture { get; } = new();
 
         public IServiceCollection Services => _builder.Services;
 
         public ServiceProvider Provider => _provider ??= Services.BuildServiceProvider();
 
-        public IHttpClientBuilder AddClient(string name) => Services.AddHttpClient(name).ConfigurePrimaryHttpMessageHandler(() => Scene.Server);
+        public IHttpClientBuilder AddClient(string name) => Services.AddHttpClient(name).ConfigurePrimaryHttpMessageHandler(() => ClientFixture.Server);
 
-        public void Wire(M3AuthOptions options) => Scene.Wire(options);
+        public void Wire(M3AuthOptions options) => ClientFixture.Wire(options);
 
         public HttpClient Client(string name) => Provider.GetRequiredService<IHttpClientFactory>().CreateClient(name);
 
@@ -338,7 +338,7 @@ public sealed class AddM3AuthTests
         public void Dispose()
         {
             _provider?.Dispose();
-            Scene.Dispose();
+            ClientFixture.Dispose();
         }
     }
 

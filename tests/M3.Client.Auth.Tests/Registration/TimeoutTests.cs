@@ -21,7 +21,7 @@ public sealed class TimeoutTests
         var services = new ServiceCollection();
         services.AddHttpClient("m3", configure).AddM3Auth(options =>
         {
-            (options.IssuerUrl, options.Audience) = (FakeIssuer.Url, Scene.Audience);
+            (options.IssuerUrl, options.Audience) = (FakeIssuer.Url, ClientFixture.Audience);
             (options.RateLimitMode, options.RateLimitEnabled) = (mode, rateLimit);
         });
         using ServiceProvider provider = services.BuildServiceProvider();

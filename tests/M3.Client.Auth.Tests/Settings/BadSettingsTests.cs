@@ -8,7 +8,7 @@ namespace M3.Client.Auth.Tests.Settings;
 [Parallelizable(ParallelScope.All)]
 public sealed class BadSettingsTests
 {
-    private static readonly (string Name, string Value)[] Good = [("ISSUER_URL", FakeIssuer.Url), ("AUDIENCE", Scene.Audience)];
+    private static readonly (string Name, string Value)[] Good = [("ISSUER_URL", FakeIssuer.Url), ("AUDIENCE", ClientFixture.Audience)];
 
     [TestCase("ISSUER_URL", null, "M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled")]
     [TestCase("ISSUER_URL", "", "M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled")]
@@ -104,7 +104,7 @@ public sealed class BadSettingsTests
     [TestCase("ALLOWED_ORIGINS")]
     public void A_token_pasted_into_another_setting_is_not_shown(string name)
     {
-        string token = new FakeIssuer().Token(Scene.Noon);
+        string token = new FakeIssuer().Token(ClientFixture.Noon);
 
         string message = string.Join('\n', FailuresOf([.. Good.Where(setting => setting.Name != name).Select(setting => (setting.Name, (string?)setting.Value)), (name, token)]));
 
@@ -114,19 +114,19 @@ public sealed class BadSettingsTests
     [TestCaseSource(nameof(BadInCode))]
     public void A_bad_value_set_in_code_is_told_the_same_way((string Name, Action<M3AuthOptions> Set, string Expected) bad)
     {
-        var options = new M3AuthOptions { IssuerUrl = FakeIssuer.Url, Audience = Scene.Audience };
+        var options = new M3AuthOptions { IssuerUrl = FakeIssuer.Url, Audience = ClientFixture.Audience };
         bad.Set(options);
 
         Assert.That(() => new M3TokenProvider(options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
         Assert.That(() => new M3AuthHandler(options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
-        Assert.That(() => M3HttpClient.Create(Scene.Address, options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
+        Assert.That(() => M3HttpClient.Create(ClientFixture.Address, options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
     }
 
     [TestCaseSource(nameof(BadForSending))]
     public void A_handler_with_a_provider_of_its_own_minds_only_what_is_for_sending((string Name, Action<M3AuthOptions> Set, string Expected) bad)
     {
         var options = new M3AuthOptions();
-        var tokens = new OneToken();
+        var tokens = new FixedTokenProvider();
         Assert.That(() => new M3AuthHandler(tokens, options), Throws.Nothing);
 
         bad.Set(options);
@@ -139,7 +139,7 @@ public sealed class BadSettingsTests
     {
         Assume.That(Environment.GetEnvironmentVariable("M3_OAUTH2_ISSUER_URL"), Is.Null);
 
-        Assert.That(() => M3HttpClient.Create(Scene.Address), Throws.TypeOf<OptionsValidationException>()
+        Assert.That(() => M3HttpClient.Create(ClientFixture.Address), Throws.TypeOf<OptionsValidationException>()
             .With.Message.StartsWith("M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled"));
     }
 
@@ -152,8 +152,8 @@ public sealed class BadSettingsTests
     [Test]
     public async Task Settings_are_copied_so_that_later_changes_do_nothing()
     {
-        using var scene = new Scene();
-        M3AuthOptions options = scene.Options();
+        using var fixture = new ClientFixture();
+        M3AuthOptions options = fixture.Options();
         using var provider = new M3TokenProvider(options);
 
         options.Audience = "other";

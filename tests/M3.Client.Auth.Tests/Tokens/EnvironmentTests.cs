@@ -10,25 +10,25 @@ public sealed class EnvironmentTests
     public async Task It_names_the_discovered_keys_which_M3_itself_would_look_for_at_the_hosts_root()
     {
         const string issuer = "https://issuer.test/realms/m3";
-        using var scene = new Scene(issuerUrl: issuer);
-        using var provider = new M3TokenProvider(scene.Options());
+        using var fixture = new ClientFixture(issuerUrl: issuer);
+        using var provider = new M3TokenProvider(fixture.Options());
 
         Assert.That(await provider.GetEnvironmentAsync(), Is.EquivalentTo(new Dictionary<string, string?>
         {
             ["M3_OAUTH2_ENABLED"] = "true",
             ["M3_OAUTH2_ISSUER_URL"] = issuer,
-            ["M3_OAUTH2_AUDIENCE"] = Scene.Audience,
+            ["M3_OAUTH2_AUDIENCE"] = ClientFixture.Audience,
             ["M3_OAUTH2_REQUIRED_SCOPES"] = "read:mimic-data",
             ["M3_OAUTH2_JWKS_URL"] = issuer + "/jwks",
-            ["M3_OAUTH2_TOKEN"] = scene.Token,
+            ["M3_OAUTH2_TOKEN"] = fixture.Token,
         }));
     }
 
     [Test]
     public async Task The_configured_address_of_the_keys_goes_as_it_is()
     {
-        using var scene = new Scene(options => options.JwksUrl = new("https://issuer.test/jwks"));
-        using var provider = new M3TokenProvider(scene.Options());
+        using var fixture = new ClientFixture(options => options.JwksUrl = new("https://issuer.test/jwks"));
+        using var provider = new M3TokenProvider(fixture.Options());
 
         Assert.That(await provider.GetEnvironmentAsync(), Does.ContainKey("M3_OAUTH2_JWKS_URL").WithValue("https://issuer.test/jwks"));
     }
@@ -36,8 +36,8 @@ public sealed class EnvironmentTests
     [Test]
     public async Task Without_a_check_of_signatures_no_keys_are_known_and_none_are_named()
     {
-        using var scene = new Scene(options => options.ValidateSignature = false);
-        using var provider = new M3TokenProvider(scene.Options());
+        using var fixture = new ClientFixture(options => options.ValidateSignature = false);
+        using var provider = new M3TokenProvider(fixture.Options());
 
         Assert.That(await provider.GetEnvironmentAsync(), Does.Not.ContainKey("M3_OAUTH2_JWKS_URL"));
     }
@@ -45,8 +45,8 @@ public sealed class EnvironmentTests
     [Test]
     public async Task It_stands_under_the_names_of_M3s_successor_too()
     {
-        using var scene = new Scene();
-        using var provider = new M3TokenProvider(scene.Options());
+        using var fixture = new ClientFixture();
+        using var provider = new M3TokenProvider(fixture.Options());
 
         IDictionary<string, string?> environment = await provider.GetEnvironmentAsync("M4_OAUTH2_");
 

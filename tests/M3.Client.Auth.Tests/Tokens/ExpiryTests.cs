@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using M3.Client.Auth.Tests.Kit;
+using M3.Client.Auth.Tests.Sources;
 using Microsoft.Extensions.Time.Testing;
 
 namespace M3.Client.Auth.Tests.Tokens;
@@ -11,37 +12,37 @@ public sealed class ExpiryTests
     [Test]
     public async Task A_slow_source_that_returns_the_same_token_after_its_expiry_has_nothing_sent()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var answer = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        string? first = scene.Token;
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => first is null ? new(answer.Task) : new(Interlocked.Exchange(ref first, null))));
+        string? first = fixture.Token;
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ => first is null ? new(answer.Task) : new(Interlocked.Exchange(ref first, null))));
         (await client.GetAsync("")).Dispose();
 
         // Due for renewal: this call still has the old token, and the next one waits for what the source says.
-        scene.Clock.Advance(TimeSpan.FromMinutes(29.9));
+        fixture.Clock.Advance(TimeSpan.FromMinutes(29.9));
         (await client.GetAsync("")).Dispose();
-        scene.Clock.Advance(TimeSpan.FromSeconds(9.7));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(9.7));
         Task<HttpResponseMessage> late = client.GetAsync("");
-        answer.SetResult(scene.Token);
+        answer.SetResult(fixture.Token);
 
         await Assert.ThatAsync(() => late, Throws.TypeOf<TokenExpiredException>());
-        Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(2));
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
     [Test]
     public async Task A_token_that_expires_while_its_keys_are_fetched_is_not_sent()
     {
-        using var scene = new Scene();
-        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = scene.Issuer.AnswerJwks;
-        scene.Issuer.AnswerJwks = request =>
+        using var fixture = new ClientFixture();
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> answer = fixture.Issuer.AnswerJwks;
+        fixture.Issuer.AnswerJwks = request =>
         {
-            scene.Clock.Advance(TimeSpan.FromSeconds(4));
+            fixture.Clock.Advance(TimeSpan.FromSeconds(4));
             return answer(request);
         };
-        scene.Token = scene.NewToken(claims => claims["exp"] = scene.Now.AddSeconds(3).ToUnixTimeSeconds());
+        fixture.Token = fixture.NewToken(claims => claims["exp"] = fixture.Now.AddSeconds(3).ToUnixTimeSeconds());
 
-        await scene.FailAsync<TokenExpiredException>();
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        await fixture.FailAsync<TokenExpiredException>();
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
     }
 
     // Every look at the clock takes a moment of its own, so that an expiry falls between any two of them sooner or later.
@@ -49,12 +50,12 @@ public sealed class ExpiryTests
     [TestCase(true)]
     public async Task The_last_look_at_the_clock_before_a_token_goes_is_before_its_expiry(bool isPolled)
     {
-        var clock = new SteppingClock(Scene.Noon);
-        using var scene = new Scene(options => options.RateLimitEnabled = false) { Clock = clock };
-        string NewToken() => scene.Issuer.Token(clock.Base, claims => (claims["exp"], claims["jti"]) = (clock.Base.AddSeconds(3).ToUnixTimeSeconds(), Guid.NewGuid().ToString()));
-        using HttpClient client = TokenSourceTests.Client(scene, isPolled ? new Polled(NewToken) : TokenSources.From(_ => new(NewToken())));
+        var clock = new SteppingClock(ClientFixture.Noon);
+        using var fixture = new ClientFixture(options => options.RateLimitEnabled = false) { Clock = clock };
+        string NewToken() => fixture.Issuer.Token(clock.Base, claims => (claims["exp"], claims["jti"]) = (clock.Base.AddSeconds(3).ToUnixTimeSeconds(), Guid.NewGuid().ToString()));
+        using HttpClient client = TokenSourceTests.Client(fixture, isPolled ? new Polled(NewToken) : TokenSources.From(_ => new(NewToken())));
         int late = 0;
-        scene.Server.Answer = request =>
+        fixture.Server.Answer = request =>
         {
             string payload = request.Headers.Authorization!.Parameter!.Split('.')[1];
             using var claims = System.Text.Json.JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(payload));

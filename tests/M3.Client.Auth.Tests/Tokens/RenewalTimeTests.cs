@@ -20,7 +20,7 @@ public sealed class RenewalTimeTests
         using var world = new World(TimeSpan.FromMinutes(minutes));
         await world.Provider.GetTokenAsync();
 
-        world.Scene.Clock.Advance(TimeSpan.FromMinutes(minutes) - TimeSpan.FromSeconds((secondsAhead * 1.1) + 0.01));
+        world.ClientFixture.Clock.Advance(TimeSpan.FromMinutes(minutes) - TimeSpan.FromSeconds((secondsAhead * 1.1) + 0.01));
         Assert.That(world.IsDue, Is.False);
         await world.PassUntilDueAsync();
 
@@ -35,7 +35,7 @@ public sealed class RenewalTimeTests
         {
             using var world = new World(TimeSpan.FromHours(1));
             await world.Provider.GetTokenAsync();
-            world.Scene.Clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
+            world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
             await world.PassUntilDueAsync();
             moments.Add(world.Left);
         }
@@ -49,7 +49,7 @@ public sealed class RenewalTimeTests
     {
         using var world = new World(TimeSpan.FromHours(1));
         await world.Provider.GetTokenAsync();
-        world.Scene.Clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
+        world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(3600 - 66.1));
         List<double> tried = [];
 
         await world.PassUntilDueAsync();
@@ -76,11 +76,11 @@ public sealed class RenewalTimeTests
         Assert.That(world.Left, Is.LessThan(9));
 
         world.Fail();
-        await KeyRoom.UntilAsync(() => world.Scene.Log.Warnings.Any(), "the failure is told");
+        await KeyCacheFixture.UntilAsync(() => world.ClientFixture.Log.Warnings.Any(), "the failure is told");
 
-        world.Scene.Clock.Advance(TimeSpan.FromSeconds(0.999));
+        world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(0.999));
         Assert.That(world.IsDue, Is.False);
-        world.Scene.Clock.Advance(TimeSpan.FromSeconds(0.001));
+        world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(0.001));
         Assert.That(world.IsDue, Is.True);
     }
 
@@ -88,7 +88,7 @@ public sealed class RenewalTimeTests
     [Test]
     public async Task However_much_is_left_a_failed_renewal_is_tried_again_after_half_a_minute()
     {
-        var clock = new JumpingClock(Scene.Noon);
+        var clock = new JumpingClock(ClientFixture.Noon);
         using var world = new World(TimeSpan.FromHours(1), clock);
         await world.Provider.GetTokenAsync();
         clock.Jump(TimeSpan.FromHours(-5));
@@ -114,15 +114,15 @@ public sealed class RenewalTimeTests
             {
                 await world.PassUntilDueAsync();
                 await world.FailAsync();
-                await KeyRoom.UntilAsync(() => world.Scene.Log.Warnings.Count() >= outage, "the failure is told");
+                await KeyCacheFixture.UntilAsync(() => world.ClientFixture.Log.Warnings.Count() >= outage, "the failure is told");
             }
 
             await world.PassUntilDueAsync();
             await world.SucceedAsync(TimeSpan.FromHours(1));
-            Assert.That(world.Scene.Log.Warnings.Count(), Is.EqualTo(outage));
+            Assert.That(world.ClientFixture.Log.Warnings.Count(), Is.EqualTo(outage));
         }
 
-        Assert.That(world.Scene.Log.Warnings, Is.All.Contains("IOException"));
+        Assert.That(world.ClientFixture.Log.Warnings, Is.All.Contains("IOException"));
     }
 
     private sealed class World : IDisposable
@@ -131,10 +131,10 @@ public sealed class RenewalTimeTests
 
         public World(TimeSpan lifetime, JumpingClock? clock = null)
         {
-            Scene = clock is null ? new Scene() : new Scene { Clock = clock };
+            ClientFixture = clock is null ? new ClientFixture() : new ClientFixture { Clock = clock };
             string token = NewToken(lifetime);
             bool isFirst = true;
-            M3AuthOptions options = Scene.Options();
+            M3AuthOptions options = ClientFixture.Options();
             options.JwksCacheTtl = TimeSpan.FromDays(30);
             options.TokenSource = TokenSources.From(_ =>
             {
@@ -149,25 +149,25 @@ public sealed class RenewalTimeTests
                 Volatile.Write(ref _asked, asked);
                 return new(asked.Task);
             });
-            Provider = new M3TokenProvider(options, Scene.Log);
+            Provider = new M3TokenProvider(options, ClientFixture.Log);
         }
 
-        public Scene Scene { get; }
+        public ClientFixture ClientFixture { get; }
 
         public M3TokenProvider Provider { get; }
 
         private DateTimeOffset Expires { get; set; }
 
-        public double Left => (Expires - Scene.Now).TotalSeconds;
+        public double Left => (Expires - ClientFixture.Now).TotalSeconds;
 
-        public bool IsDue => Provider.TryGetCached(new Clock(Scene.Clock).Now) is null;
+        public bool IsDue => Provider.TryGetCached(new Clock(ClientFixture.Clock).Now) is null;
 
         public async Task PassUntilDueAsync()
         {
             while (!IsDue)
-                Scene.Clock.Advance(Step);
+                ClientFixture.Clock.Advance(Step);
             await Provider.GetTokenAsync();
-            await KeyRoom.UntilAsync(() => Volatile.Read(ref _asked) is not null, "the source is asked");
+            await KeyCacheFixture.UntilAsync(() => Volatile.Read(ref _asked) is not null, "the source is asked");
         }
 
         public void Fail()
@@ -181,8 +181,8 @@ public sealed class RenewalTimeTests
         {
             Fail();
             // Until the next try is put off further than the second for which nobody asks beside this one.
-            Deadline later = new(long.MaxValue, new Clock(Scene.Clock).Now.Monotonic + TimeSpan.TicksPerSecond);
-            return KeyRoom.UntilAsync(() => Provider.TryGetCached(new Moment(Scene.Now.UtcTicks, later.Monotonic)) is not null, "the failure is told");
+            Deadline later = new(long.MaxValue, new Clock(ClientFixture.Clock).Now.Monotonic + TimeSpan.TicksPerSecond);
+            return KeyCacheFixture.UntilAsync(() => Provider.TryGetCached(new Moment(ClientFixture.Now.UtcTicks, later.Monotonic)) is not null, "the failure is told");
         }
 
         public async Task SucceedAsync(TimeSpan lifetime)
@@ -191,19 +191,19 @@ public sealed class RenewalTimeTests
             _asked = null;
             string token = NewToken(lifetime);
             asked.SetResult(token);
-            await KeyRoom.UntilAsync(async () => (await Provider.GetTokenAsync()).Value == token, "the next token is in use");
+            await KeyCacheFixture.UntilAsync(async () => (await Provider.GetTokenAsync()).Value == token, "the next token is in use");
         }
 
         private string NewToken(TimeSpan lifetime)
         {
-            Expires = Scene.Now + lifetime;
-            return Scene.NewToken(claims => claims["exp"] = Expires.ToUnixTimeSeconds());
+            Expires = ClientFixture.Now + lifetime;
+            return ClientFixture.NewToken(claims => claims["exp"] = Expires.ToUnixTimeSeconds());
         }
 
         public void Dispose()
         {
             Provider.Dispose();
-            Scene.Dispose();
+            ClientFixture.Dispose();
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace M3.Client.Auth.Tests.Kit;
 
 /// <summary>The end of the line where only the way there counts: one answer, without delay or allocation.</summary>
-internal sealed class AnsweringAtOnce : HttpMessageHandler
+internal sealed class ImmediateHandler : HttpMessageHandler
 {
     private static readonly Task<HttpResponseMessage> Answer = Task.FromResult(new HttpResponseMessage());
 

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace M3.Client.Auth.Tests.Kit;
 
 /// <summary>One registration with everything around it: a clock, an issuer, an M3, a log, and a client between them.</summary>
-internal sealed class Scene : IDisposable
+internal sealed class ClientFixture : IDisposable
 {
     public const string Audience = "m3-api";
     public static readonly Uri Address = new("https://m3.test/sse");
@@ -14,7 +14,7 @@ internal sealed class Scene : IDisposable
     private readonly Action<M3AuthOptions>? _configure;
 
     /// <param name="configure">Changes the settings, which otherwise take their token from <see cref="Token"/>.</param>
-    public Scene(Action<M3AuthOptions>? configure = null, string issuerUrl = FakeIssuer.Url)
+    public ClientFixture(Action<M3AuthOptions>? configure = null, string issuerUrl = FakeIssuer.Url)
     {
         Issuer = new FakeIssuer(issuerUrl);
         _configure = configure;
@@ -51,7 +51,7 @@ internal sealed class Scene : IDisposable
         return options;
     }
 
-    /// <summary>Connects settings that came from elsewhere to this scene's token, issuer and clock.</summary>
+    /// <summary>Connects settings that came from elsewhere to this fixture's token, issuer and clock.</summary>
     public void Wire(M3AuthOptions options) =>
         (options.TokenSource, options.BackchannelHttpHandler, options.TimeProvider) = (new PolledSource(this), Issuer.Backchannel, Clock);
 
@@ -112,14 +112,14 @@ internal sealed class Scene : IDisposable
         Log.Dispose();
     }
 
-    private sealed class PolledSource(Scene scene) : ITokenSource
+    private sealed class PolledSource(ClientFixture fixture) : ITokenSource
     {
         public TimeSpan? PollInterval => TimeSpan.FromSeconds(1);
 
         public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
         {
-            scene.Reads++;
-            return new(scene.Token);
+            fixture.Reads++;
+            return new(fixture.Token);
         }
     }
 }

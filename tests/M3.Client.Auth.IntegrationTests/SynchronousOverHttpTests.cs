@@ -5,7 +5,7 @@ using System.Text;
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>HttpClient.Send, for callers that cannot await.</summary>
-public sealed class SynchronousTests
+public sealed class SynchronousOverHttpTests
 {
     [Test]
     public async Task Send_reaches_M3_with_the_token()

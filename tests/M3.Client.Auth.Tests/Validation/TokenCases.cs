@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests;
+namespace M3.Client.Auth.Tests.Validation;
 
 /// <summary>One token, as a user would supply it, and the verdict that M3's documented rules give.</summary>
 internal sealed record TokenCase(string Name, Func<FakeIssuer, string?> Make, M3AuthError? Verdict)
@@ -13,7 +13,7 @@ internal sealed record TokenCase(string Name, Func<FakeIssuer, string?> Make, M3
 /// <summary>Every accepted shape and every error.</summary>
 internal static class TokenCases
 {
-    private static readonly DateTimeOffset Now = Scene.Noon;
+    private static readonly DateTimeOffset Now = ClientFixture.Noon;
     private static readonly long Seconds = Now.ToUnixTimeSeconds();
 
     public static IEnumerable<TokenCase> All => [.. Accepted, .. Missing, .. Malformed, .. BadlySigned, .. OutOfTime, .. ForOthers, .. OddlyNamed, .. WithoutScopes];
@@ -36,9 +36,9 @@ internal static class TokenCases
         Header("typ JWT", header => header["typ"] = "JWT"),
         Header("typ application/at+jwt in another case", header => header["typ"] = "Application/AT+JWT"),
         Header("other header members", header => (header["x5t"], header["cty"]) = ("abc", "json")),
-        Claims("aud as a string", payload => payload["aud"] = Scene.Audience),
-        Claims("aud as an array of one", payload => payload["aud"] = new JsonArray(Scene.Audience)),
-        Claims("aud among others, as Auth0", payload => payload["aud"] = new JsonArray("https://x.auth0.com/userinfo", Scene.Audience)),
+        Claims("aud as a string", payload => payload["aud"] = ClientFixture.Audience),
+        Claims("aud as an array of one", payload => payload["aud"] = new JsonArray(ClientFixture.Audience)),
+        Claims("aud among others, as Auth0", payload => payload["aud"] = new JsonArray("https://x.auth0.com/userinfo", ClientFixture.Audience)),
         Claims("scope among others", payload => payload["scope"] = "openid read:mimic-data profile"),
         Claims("scope with commas", payload => payload["scope"] = "openid,read:mimic-data,profile"),
         Claims("scope with commas and spaces", payload => payload["scope"] = "openid, read:mimic-data"),
@@ -180,7 +180,7 @@ internal static class TokenCases
             ("no audiences", payload => payload["aud"] = new JsonArray()),
             ("no aud", payload => payload.Remove("aud")),
             ("aud as a number", payload => payload["aud"] = 5),
-            ("aud with a number among names", payload => payload["aud"] = new JsonArray(Scene.Audience, 5)),
+            ("aud with a number among names", payload => payload["aud"] = new JsonArray(ClientFixture.Audience, 5)),
             ("for another audience, and without scopes", payload => (payload["aud"], payload["scope"]) = ("other", ""))),
     ];
 

@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 using CsCheck;
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests;
+namespace M3.Client.Auth.Tests.Validation;
 
 /// <summary>
 /// No text, whatever it is, makes the library throw anything but an <see cref="M3AuthException"/>, and none but what the issuer signed is
@@ -18,10 +18,10 @@ public sealed class PropertyTests
     private const int Samples = 20_000;
     private const int SignedSamples = 5_000;
 
-    private static readonly string[] Tokens = [new FakeIssuer().Token(Scene.Noon), new FakeIssuer().Token(Scene.Noon, algorithm: "ES256")];
+    private static readonly string[] Tokens = [new FakeIssuer().Token(ClientFixture.Noon), new FakeIssuer().Token(ClientFixture.Noon, algorithm: "ES256")];
 
     private static readonly byte[] Header = """{"alg":"ES256","kid":"ec-1"}"""u8.ToArray();
-    private static readonly byte[] Claims = Bytes(new FakeIssuer().Claims(Scene.Noon).ToJsonString());
+    private static readonly byte[] Claims = Bytes(new FakeIssuer().Claims(ClientFixture.Noon).ToJsonString());
 
     private static readonly Gen<string> AnyText = Gen.OneOf<string>(
         Gen.String,
@@ -43,7 +43,7 @@ public sealed class PropertyTests
 
     private static readonly Gen<string> AnyHeader = AnyObject(FakeIssuer.Header("ES256"), "alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c", "\\u0061lg", "\\ud800");
 
-    private static readonly Gen<string> AnyPayload = AnyObject(new FakeIssuer().Claims(Scene.Noon),
+    private static readonly Gen<string> AnyPayload = AnyObject(new FakeIssuer().Claims(ClientFixture.Noon),
         "iss", "aud", "sub", "exp", "nbf", "iat", "scope", "scp", "azp", "client_id", "permissions", "roles", "groups", "realm_access", "\\u0065xp", "\\udfff");
 
     [Test]
@@ -69,10 +69,10 @@ public sealed class PropertyTests
     [Test]
     public async Task Every_single_bit_of_a_valid_token_counts()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         foreach (string token in Tokens)
         {
-            Assert.That(await room.JudgeAsync(token), Is.Null);
+            Assert.That(await keyCache.JudgeAsync(token), Is.Null);
             var verdicts = new SortedDictionary<string, int>();
             for (int i = 0; i < token.Length; i++)
             {
@@ -81,7 +81,7 @@ public sealed class PropertyTests
                     char[] changed = token.ToCharArray();
                     changed[i] ^= (char)(1 << bit);
 
-                    M3AuthException? error = await room.JudgeAsync(new string(changed));
+                    M3AuthException? error = await keyCache.JudgeAsync(new string(changed));
 
                     Assert.That(error, Is.Not.Null, $"bit {bit} of character {i} does not count");
                     verdicts[error!.Error.ToString()] = verdicts.GetValueOrDefault(error.Error.ToString()) + 1;
@@ -96,8 +96,8 @@ public sealed class PropertyTests
 
     private static async Task Check<T>(string name, Gen<T> gen, Func<T, string> make, int samples = Samples, bool mayPass = false)
     {
-        using var room = new KeyRoom(options => options.Debug = false);
-        await room.UseUpRefetchesAsync();
+        using var keyCache = new KeyCacheFixture(options => options.Debug = false);
+        await keyCache.UseUpRefetchesAsync();
         var verdicts = new ConcurrentDictionary<string, int>();
         var dearest = new Dearest();
 
@@ -105,7 +105,7 @@ public sealed class PropertyTests
         {
             string token = make(input);
             long before = GC.GetAllocatedBytesForCurrentThread();
-            string verdict = Judge(room, token);
+            string verdict = Judge(keyCache, token);
             dearest.Note(token, GC.GetAllocatedBytesForCurrentThread() - before);
             verdicts.AddOrUpdate(verdict, 1, (_, count) => count + 1);
             return mayPass || verdict != "valid" || Tokens.Any(valid => token.Contains(valid, StringComparison.Ordinal));
@@ -115,22 +115,22 @@ public sealed class PropertyTests
         long least = Enumerable.Range(0, 20).Min(_ =>
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
-            Judge(room, dearest.Token);
+            Judge(keyCache, dearest.Token);
             return GC.GetAllocatedBytesForCurrentThread() - before;
         });
         await TestContext.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
             $"{samples} {name}: {string.Join(", ", verdicts.OrderByDescending(one => one.Value).Select(one => $"{one.Value} {one.Key}"))}; the dearest, of {dearest.Token.Length} characters, allocates {least} bytes by itself"));
         Assert.That(verdicts.Values.Sum(), Is.GreaterThanOrEqualTo(samples));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3));
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3));
         Assert.That(least, Is.LessThan(60_000 + (20 * dearest.Token.Length)));
     }
 
     // Whatever is no M3AuthException goes through, and fails the test with its seed. The cool-down keeps it synchronous.
-    private static string Judge(KeyRoom room, string token)
+    private static string Judge(KeyCacheFixture keyCache, string token)
     {
         try
         {
-            ValueTask<ValidatedToken> validation = room.Validator.ValidateAsync(ParsedJwt.Parse(token), default);
+            ValueTask<ValidatedToken> validation = keyCache.Validator.ValidateAsync(ParsedJwt.Parse(token), default);
             return validation.IsCompleted ? Valid(validation) : throw new InvalidOperationException("it should not have to wait");
         }
         catch (M3AuthException e)

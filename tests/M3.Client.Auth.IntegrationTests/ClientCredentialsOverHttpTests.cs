@@ -6,7 +6,7 @@ using ModelContextProtocol.Client;
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>Client credentials at a real token endpoint (OpenIddict), found by discovery.</summary>
-public sealed class ClientCredentialsTests
+public sealed class ClientCredentialsOverHttpTests
 {
     [Test]
     public async Task An_id_and_a_secret_in_the_settings_are_enough_to_call_a_tool()

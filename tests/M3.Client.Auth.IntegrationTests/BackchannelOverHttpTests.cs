@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>The built-in way to the issuer.</summary>
-public sealed class BackchannelTests
+public sealed class BackchannelOverHttpTests
 {
     private TestIssuer _issuer = null!;
 

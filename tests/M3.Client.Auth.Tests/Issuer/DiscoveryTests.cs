@@ -2,7 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests.Keys;
+namespace M3.Client.Auth.Tests.Issuer;
 
 /// <summary>Where the keys are: as configured, as the metadata says, or where they usually are.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -16,9 +16,9 @@ public sealed class DiscoveryTests
     public async Task A_configured_address_needs_no_metadata()
     {
         using var web = new Web { ["https://keys.test/set"] = Web.Keys };
-        using var room = new KeyRoom(options => options.JwksUrl = new Uri("https://keys.test/set"), web);
+        using var fixture = new KeyCacheFixture(options => options.JwksUrl = new Uri("https://keys.test/set"), web);
 
-        await room.GetAsync();
+        await fixture.GetAsync();
 
         Assert.That(web.Asked, Is.EqualTo((string[])["https://keys.test/set"]));
     }
@@ -32,9 +32,9 @@ public sealed class DiscoveryTests
             ["https://issuer.test/.well-known/oauth-authorization-server"] = Web.Metadata("https://issuer.test", "https://issuer.test/b"),
             ["https://issuer.test/a"] = Web.Keys,
         };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        await room.GetAsync();
+        await fixture.GetAsync();
 
         Assert.That(web.Asked, Is.EqualTo((string[])["https://issuer.test/.well-known/openid-configuration", "https://issuer.test/a"]));
     }
@@ -46,9 +46,9 @@ public sealed class DiscoveryTests
     public async Task Then_RFC_8414_metadata_with_its_part_between_host_and_path(string issuer, string address)
     {
         using var web = new Web { [address] = Web.Metadata(issuer, "https://issuer.test/b"), ["https://issuer.test/b"] = Web.Keys };
-        using var room = new KeyRoom(handler: web, issuerUrl: issuer);
+        using var fixture = new KeyCacheFixture(handler: web, issuerUrl: issuer);
 
-        await room.GetAsync();
+        await fixture.GetAsync();
 
         Assert.That(web.Asked, Is.EqualTo((string[])[issuer.TrimEnd('/') + "/.well-known/openid-configuration", address, "https://issuer.test/b"]));
     }
@@ -58,9 +58,9 @@ public sealed class DiscoveryTests
     public async Task Then_the_usual_address_under_the_issuer(string issuer, string address)
     {
         using var web = new Web { [address] = Web.Keys };
-        using var room = new KeyRoom(handler: web, issuerUrl: issuer);
+        using var fixture = new KeyCacheFixture(handler: web, issuerUrl: issuer);
 
-        await room.GetAsync();
+        await fixture.GetAsync();
 
         Assert.That(web.Asked, Has.Count.EqualTo(3));
         Assert.That(web.Asked[^1], Is.EqualTo(address));
@@ -78,9 +78,9 @@ public sealed class DiscoveryTests
             ["https://issuer.test/.well-known/openid-configuration"] = document,
             ["https://issuer.test/.well-known/jwks.json"] = Web.Keys,
         };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        await room.GetAsync();
+        await fixture.GetAsync();
 
         Assert.That(web.Asked[^1], Is.EqualTo("https://issuer.test/.well-known/jwks.json"));
         Assert.That(web.Asked, Has.None.Contains("evil"));
@@ -91,9 +91,9 @@ public sealed class DiscoveryTests
     {
         using var web = new Web { ["https://issuer.test/.well-known/jwks.json"] = Web.Keys };
         web.Statuses["https://issuer.test/.well-known/openid-configuration"] = HttpStatusCode.ServiceUnavailable;
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("openid-configuration answered 503"));
+        await Assert.ThatAsync(() => fixture.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("openid-configuration answered 503"));
         Assert.That(web.Asked, Has.Count.EqualTo(1));
     }
 
@@ -109,12 +109,12 @@ public sealed class DiscoveryTests
     {
         using var web = new Web { ["https://issuer.test/.well-known/jwks.json"] = Web.Keys };
         web.Statuses["https://issuer.test/.well-known/openid-configuration"] = (HttpStatusCode)status;
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
         if (leadsOn)
-            Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+            Assert.That((await fixture.GetAsync()).Count, Is.EqualTo(2));
         else
-            await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains($"answered {status}").And.Property("IsTransient").True);
+            await Assert.ThatAsync(() => fixture.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains($"answered {status}").And.Property("IsTransient").True);
         Assert.That(web.Asked, Has.Count.EqualTo(leadsOn ? 3 : 1));
     }
 
@@ -132,9 +132,9 @@ public sealed class DiscoveryTests
             ["https://evil.test/jwks"] = Web.Keys,
             ["https://issuer.test/.well-known/jwks.json"] = Web.Keys,
         };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => room.GetAsync()))!;
+        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => fixture.GetAsync()))!;
 
         Assert.That(error.Message, Does.Contain("is of the issuer").And.Contains("M3_OAUTH2_ISSUER_URL").And.Contains(hint));
         Assert.That(error.IsTransient, Is.False, "waiting does not mend it");
@@ -145,9 +145,9 @@ public sealed class DiscoveryTests
     public async Task An_issuer_that_differs_by_its_slash_only_is_told_which_to_set()
     {
         using var web = new Web { ["https://issuer.test/.well-known/openid-configuration"] = Web.Metadata("https://issuer.test/", "https://issuer.test/jwks") };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => room.GetAsync()))!;
+        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => fixture.GetAsync()))!;
 
         Assert.That(error.Remedy, Does.StartWith("Set M3_OAUTH2_ISSUER_URL to 'https://issuer.test/', with the slash at the end"));
     }
@@ -156,9 +156,9 @@ public sealed class DiscoveryTests
     public async Task Metadata_without_an_issuer_are_refused()
     {
         using var web = new Web { ["https://issuer.test/.well-known/openid-configuration"] = """{"jwks_uri":"https://evil.test/jwks"}""" };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("is of the issuer (none)"));
+        await Assert.ThatAsync(() => fixture.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("is of the issuer (none)"));
         Assert.That(web.Asked, Has.Count.EqualTo(1));
     }
 
@@ -175,9 +175,9 @@ public sealed class DiscoveryTests
             ["https://issuer.test/.well-known/openid-configuration"] = Web.Metadata("https://issuer.test", address),
             ["https://issuer.test/.well-known/jwks.json"] = Web.Keys,
         };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("is not https"));
+        await Assert.ThatAsync(() => fixture.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("is not https"));
         Assert.That(web.Asked, Has.Count.EqualTo(1));
     }
 
@@ -192,16 +192,16 @@ public sealed class DiscoveryTests
     {
         const string metadata = "https://issuer.test/.well-known/openid-configuration";
         using var web = new Web { [metadata] = Web.Metadata("https://issuer.test", "https://keys.test/a"), ["https://keys.test/a"] = Web.Keys };
-        using var room = new KeyRoom(handler: web);
-        await room.GetAsync();
+        using var fixture = new KeyCacheFixture(handler: web);
+        await fixture.GetAsync();
         web.Statuses[metadata] = (HttpStatusCode)status;
         web[metadata] = document ?? "";
 
         for (int hour = 1; hour <= 3; hour++)
         {
-            room.Advance(3601);
-            await room.GetAsync();
-            Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null, $"after {hour} h");
+            fixture.Advance(3601);
+            await fixture.GetAsync();
+            Assert.That(fixture.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null, $"after {hour} h");
         }
 
         Assert.That(web.Asked.Count(address => address == "https://keys.test/a"), Is.EqualTo(4));
@@ -212,14 +212,14 @@ public sealed class DiscoveryTests
     {
         const string keys = "https://issuer.test/.well-known/jwks.json";
         using var web = new Web { [keys] = Web.Keys };
-        using var room = new KeyRoom(handler: web);
-        await room.GetAsync();
+        using var fixture = new KeyCacheFixture(handler: web);
+        await fixture.GetAsync();
         web.Statuses["https://issuer.test/.well-known/openid-configuration"] = HttpStatusCode.ServiceUnavailable;
 
-        room.Advance(3601);
-        await room.GetAsync();
+        fixture.Advance(3601);
+        await fixture.GetAsync();
 
-        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null);
+        Assert.That(fixture.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Fresh).And.Property("LastError").Null);
         Assert.That(web.Asked, Has.Exactly(2).EqualTo(keys));
     }
 
@@ -228,14 +228,14 @@ public sealed class DiscoveryTests
     {
         const string metadata = "https://issuer.test/.well-known/openid-configuration";
         using var web = new Web { [metadata] = Web.Metadata("https://issuer.test", "https://keys.test/a"), ["https://keys.test/a"] = Web.Keys };
-        using var room = new KeyRoom(handler: web);
-        await room.GetAsync();
+        using var fixture = new KeyCacheFixture(handler: web);
+        await fixture.GetAsync();
         web[metadata] = Web.Metadata("https://evil.test", "https://evil.test/jwks");
 
-        room.Advance(3601);
-        await room.GetAsync();
+        fixture.Advance(3601);
+        await fixture.GetAsync();
 
-        Assert.That(room.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Stale).And.Property("LastError").Contains("is of the issuer 'https://evil.test'"));
+        Assert.That(fixture.Cache.GetStatus(), Has.Property("State").EqualTo(JwksState.Stale).And.Property("LastError").Contains("is of the issuer 'https://evil.test'"));
         Assert.That(web.Asked, Has.None.StartsWith("https://evil.test").And.Exactly(1).EqualTo("https://keys.test/a"));
     }
 
@@ -244,12 +244,12 @@ public sealed class DiscoveryTests
     {
         const string metadata = "https://issuer.test/.well-known/openid-configuration";
         using var web = new Web { [metadata] = Web.Metadata("https://issuer.test", "https://keys.test/a"), ["https://keys.test/a"] = Web.Keys, ["https://keys.test/b"] = Web.Keys };
-        using var room = new KeyRoom(handler: web);
-        await room.GetAsync();
+        using var fixture = new KeyCacheFixture(handler: web);
+        await fixture.GetAsync();
         web[metadata] = Web.Metadata("https://issuer.test", "https://keys.test/b");
 
-        room.Advance(3601);
-        await room.GetAsync();
+        fixture.Advance(3601);
+        await fixture.GetAsync();
 
         Assert.That(web.Asked[^1], Is.EqualTo("https://keys.test/b"));
     }
@@ -267,9 +267,9 @@ public sealed class DiscoveryTests
     public async Task Keys_on_this_machine_that_an_issuer_elsewhere_names_are_not_asked_for(string address)
     {
         using var web = new Web { ["https://issuer.test/.well-known/openid-configuration"] = Web.Metadata("https://issuer.test", address), [address] = Web.Keys };
-        using var room = new KeyRoom(handler: web);
+        using var fixture = new KeyCacheFixture(handler: web);
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>()
+        await Assert.ThatAsync(() => fixture.GetAsync(), Throws.TypeOf<JwksUnavailableException>()
             .With.Message.Contains("the jwks_uri").And.Message.Contains("is on this machine, where only an issuer on loopback may send anybody"));
         Assert.That(web.Asked, Has.Count.EqualTo(1));
     }
@@ -282,7 +282,7 @@ public sealed class DiscoveryTests
         using var tokens = new M3TokenProvider(new M3AuthOptions
         {
             IssuerUrl = "https://issuer.test",
-            Audience = Scene.Audience,
+            Audience = ClientFixture.Audience,
             JwksUrl = new Uri("http://localhost:8080/jwks"),
             ClientId = "pull",
             ClientSecret = "s3cr3t",
@@ -302,18 +302,18 @@ public sealed class DiscoveryTests
     public async Task An_issuer_on_this_machine_may_name_any_address(string issuer, string keys)
     {
         using var web = new Web { [issuer + "/.well-known/openid-configuration"] = Web.Metadata(issuer, keys), [keys] = Web.Keys };
-        using var room = new KeyRoom(handler: web, issuerUrl: issuer);
+        using var fixture = new KeyCacheFixture(handler: web, issuerUrl: issuer);
 
-        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+        Assert.That((await fixture.GetAsync()).Count, Is.EqualTo(2));
     }
 
     [Test]
     public async Task Keys_on_this_machine_are_asked_for_where_the_settings_name_them()
     {
         using var web = new Web { ["http://localhost:8080/jwks"] = Web.Keys };
-        using var room = new KeyRoom(options => options.JwksUrl = new Uri("http://localhost:8080/jwks"), web);
+        using var fixture = new KeyCacheFixture(options => options.JwksUrl = new Uri("http://localhost:8080/jwks"), web);
 
-        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+        Assert.That((await fixture.GetAsync()).Count, Is.EqualTo(2));
     }
 
     // Every provider, with its own shapes
@@ -321,11 +321,11 @@ public sealed class DiscoveryTests
     private static IEnumerable<TestCaseData> Providers =>
     [
         Provider("Auth0", "https://x.auth0.com/", "https://x.auth0.com/.well-known/openid-configuration", "https://x.auth0.com/.well-known/jwks.json",
-            payload => payload["aud"] = new JsonArray(Scene.Audience, "https://x.auth0.com/userinfo")),
+            payload => payload["aud"] = new JsonArray(ClientFixture.Audience, "https://x.auth0.com/userinfo")),
         Provider("Google, an ID token", "https://accounts.google.com", "https://accounts.google.com/.well-known/openid-configuration", "https://www.googleapis.com/oauth2/v3/certs",
             payload =>
             {
-                payload["azp"] = Scene.Audience;
+                payload["azp"] = ClientFixture.Audience;
                 payload.Remove("scope");
             }, options => options.RequiredScopes.Clear()),
         Provider("Entra ID v2", "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
@@ -335,7 +335,7 @@ public sealed class DiscoveryTests
             "https://sts.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47/.well-known/openid-configuration",
             "https://login.microsoftonline.com/common/discovery/keys", AsEntra),
         Provider("Keycloak", "https://kc.test/realms/r", "https://kc.test/realms/r/.well-known/openid-configuration", "https://kc.test/realms/r/protocol/openid-connect/certs",
-            payload => (payload["aud"], payload["scope"], payload["realm_access"]) = (new JsonArray("account", Scene.Audience), "email read:mimic-data profile",
+            payload => (payload["aud"], payload["scope"], payload["realm_access"]) = (new JsonArray("account", ClientFixture.Audience), "email read:mimic-data profile",
                 new JsonObject { ["roles"] = new JsonArray("offline_access") })),
         Provider("Okta", "https://x.okta.com/oauth2/default", "https://x.okta.com/oauth2/default/.well-known/openid-configuration", "https://x.okta.com/oauth2/default/v1/keys",
             payload =>
@@ -362,9 +362,9 @@ public sealed class DiscoveryTests
         using var web = new Web { [jwks] = Web.Keys };
         if (metadata is not null)
             web[metadata] = Web.Metadata(issuer, jwks);
-        using var room = new KeyRoom((Action<M3AuthOptions>?)configure, web, issuer);
+        using var fixture = new KeyCacheFixture((Action<M3AuthOptions>?)configure, web, issuer);
 
-        M3AccessToken token = await room.ValidateAsync(room.Issuer.Token(room.Now, (Action<JsonObject>)claims));
+        M3AccessToken token = await fixture.ValidateAsync(fixture.Issuer.Token(fixture.Now, (Action<JsonObject>)claims));
 
         Assert.That(token.Issuer, Is.EqualTo(issuer));
         Assert.That(web.Asked[^1], Is.EqualTo(jwks));
@@ -373,9 +373,9 @@ public sealed class DiscoveryTests
     [Test]
     public async Task A_Cognito_token_is_refused_with_a_hint_where_the_audience_is_checked()
     {
-        using var room = new KeyRoom();
+        using var fixture = new KeyCacheFixture();
 
-        M3AuthException? error = await room.JudgeAsync(room.Issuer.Token(room.Now, AsCognito));
+        M3AuthException? error = await fixture.JudgeAsync(fixture.Issuer.Token(fixture.Now, AsCognito));
 
         Assert.That(error, Is.TypeOf<InvalidAudienceException>().With.Message.Contains("Cognito"));
     }

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests.Keys;
+namespace M3.Client.Auth.Tests.Issuer;
 
 /// <summary>Whatever the issuer, or somebody in its place, answers: bounded in time and size, never elsewhere, and told in one line.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -21,20 +21,20 @@ public sealed class BackchannelTests
     [TestCase("{\"keys\":[]}", "is empty", TestName = "No key for keys")]
     public async Task An_answer_that_is_no_key_set_is_JwksUnavailable(string answer, string reason)
     {
-        using var room = new KeyRoom();
-        room.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(answer));
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(answer));
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains(reason));
+        await Assert.ThatAsync(() => keyCache.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains(reason));
     }
 
     [Test]
     public async Task Ten_thousand_keys_are_JwksUnavailable()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         string many = $$"""{"keys":[{{string.Join(',', Enumerable.Repeat("{\"kty\":\"oct\",\"kid\":\"x\"}", 10_000))}}]}""";
-        room.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(many));
+        keyCache.Issuer.AnswerJwks = _ => Task.FromResult(FakeIssuer.Json(many));
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("more than 256 keys"));
+        await Assert.ThatAsync(() => keyCache.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("more than 256 keys"));
     }
 
     [TestCase(201)]
@@ -53,10 +53,10 @@ public sealed class BackchannelTests
     [TestCase(503)]
     public async Task Anything_but_exactly_200_is_refused_even_with_good_keys_in_it(int status)
     {
-        using var room = new KeyRoom();
-        room.Issuer.AnswerJwks = _ => Task.FromResult(new HttpResponseMessage((HttpStatusCode)status) { Content = new StringContent(room.Issuer.Jwks) });
+        using var keyCache = new KeyCacheFixture();
+        keyCache.Issuer.AnswerJwks = _ => Task.FromResult(new HttpResponseMessage((HttpStatusCode)status) { Content = new StringContent(keyCache.Issuer.Jwks) });
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains($"https://issuer.test/jwks answered {status}"));
+        await Assert.ThatAsync(() => keyCache.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains($"https://issuer.test/jwks answered {status}"));
     }
 
     // Size
@@ -133,13 +133,13 @@ public sealed class BackchannelTests
     {
         using var drip = new DrippingStream();
         using var line = new Line(_ => Ok(new StreamContent(drip)));
-        using var room = new KeyRoom(options => options.JwksUrl = Jwks, line);
-        Task<KeySet> call = room.GetAsync();
+        using var keyCache = new KeyCacheFixture(options => options.JwksUrl = Jwks, line);
+        Task<KeySet> call = keyCache.GetAsync();
         for (int second = 0; second < 5; second++)
         {
-            await KeyRoom.UntilAsync(() => drip.IsWaiting, "the next byte is waited for");
+            await KeyCacheFixture.UntilAsync(() => drip.IsWaiting, "the next byte is waited for");
             Assert.That(call.IsCompleted, Is.False, $"after {second} s");
-            room.Advance(1);
+            keyCache.Advance(1);
             drip.Drip();
         }
 
@@ -201,9 +201,9 @@ public sealed class BackchannelTests
     public async Task A_handler_that_throws_whatever_it_likes_is_JwksUnavailable()
     {
         using var line = new Line(_ => throw new NotSupportedException("secret-in-a-message"));
-        using var room = new KeyRoom(options => options.JwksUrl = Jwks, line);
+        using var keyCache = new KeyCacheFixture(options => options.JwksUrl = Jwks, line);
 
-        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => room.GetAsync()))!;
+        var error = (await Assert.ThrowsAsync<JwksUnavailableException>(() => keyCache.GetAsync()))!;
 
         Assert.That(error.Message, Does.Contain("could not be fetched (NotSupportedException)").And.Not.Contain("secret-in-a-message"));
     }
@@ -275,9 +275,9 @@ public sealed class BackchannelTests
             Content = new StringContent(new FakeIssuer().Jwks),
             RequestMessage = new HttpRequestMessage(HttpMethod.Get, reached),
         });
-        using var room = new KeyRoom(options => options.JwksUrl = Jwks, line);
+        using var keyCache = new KeyCacheFixture(options => options.JwksUrl = Jwks, line);
 
-        await Assert.ThatAsync(() => room.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("was redirected to another origin"));
+        await Assert.ThatAsync(() => keyCache.GetAsync(), Throws.TypeOf<JwksUnavailableException>().With.Message.Contains("was redirected to another origin"));
     }
 
     // For requests that a library or a user's source writes.
@@ -323,9 +323,9 @@ public sealed class BackchannelTests
             Content = new StringContent(new FakeIssuer().Jwks),
             RequestMessage = new HttpRequestMessage(HttpMethod.Get, "https://issuer.test/elsewhere"),
         });
-        using var room = new KeyRoom(options => options.JwksUrl = Jwks, line);
+        using var keyCache = new KeyCacheFixture(options => options.JwksUrl = Jwks, line);
 
-        Assert.That((await room.GetAsync()).Count, Is.EqualTo(2));
+        Assert.That((await keyCache.GetAsync()).Count, Is.EqualTo(2));
     }
 
     [TestCase("http://issuer.test/jwks")]

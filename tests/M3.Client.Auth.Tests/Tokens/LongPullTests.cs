@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests.Renewal;
+namespace M3.Client.Auth.Tests.Tokens;
 
 /// <summary>A pull that outlives many tokens, on a clock that goes as fast as it can.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -16,18 +16,18 @@ public sealed class LongPullTests
     public async Task Two_hours_with_five_minute_tokens_and_eight_callers()
     {
         var source = new RenewedSource { RequestTakes = TimeSpan.FromSeconds(3) };
-        using Scene scene = SceneOf(source);
+        using ClientFixture fixture = SceneOf(source);
         int calls = 0;
 
         // Eight calls a second, so that many fall into each renewal.
-        for (; scene.Now < Scene.Noon.AddHours(2); scene.Clock.Advance(Second))
+        for (; fixture.Now < ClientFixture.Noon.AddHours(2); fixture.Clock.Advance(Second))
         {
-            HttpResponseMessage[] answers = await Task.WhenAll(Enumerable.Range(0, Callers).Select(_ => scene.CallAsync()));
+            HttpResponseMessage[] answers = await Task.WhenAll(Enumerable.Range(0, Callers).Select(_ => fixture.CallAsync()));
             calls += answers.Count(answer => answer.StatusCode == HttpStatusCode.OK);
-            await source.ProceedAsync(scene);
+            await source.ProceedAsync(fixture);
         }
 
-        TestContext.Out.WriteLine($"{calls} calls within {scene.Now - Scene.Noon}, {source.Fetched} tokens fetched, at most {source.AtOnce} at once, {source.Refused} calls refused");
+        TestContext.Out.WriteLine($"{calls} calls within {fixture.Now - ClientFixture.Noon}, {source.Fetched} tokens fetched, at most {source.AtOnce} at once, {source.Refused} calls refused");
         Assert.Multiple(() =>
         {
             Assert.That(calls, Is.EqualTo(Callers * 7200), "no call failed");
@@ -35,7 +35,7 @@ public sealed class LongPullTests
             Assert.That(source.AtOnce, Is.EqualTo(1));
             // Each serves until a minute before its end, a little more for the jitter.
             Assert.That(source.Fetched, Is.InRange(30, 32));
-            Assert.That(scene.Server.Arrivals.DistinctBy(arrival => arrival.Token).Count(), Is.EqualTo(source.Fetched), "each was used");
+            Assert.That(fixture.Server.Arrivals.DistinctBy(arrival => arrival.Token).Count(), Is.EqualTo(source.Fetched), "each was used");
         });
     }
 
@@ -43,22 +43,22 @@ public sealed class LongPullTests
     public async Task A_failed_renewal_keeps_the_token_until_it_expires_and_then_says_why()
     {
         var source = new RenewedSource();
-        using Scene scene = SceneOf(source);
-        (await scene.CallAsync()).Dispose();
+        using ClientFixture fixture = SceneOf(source);
+        (await fixture.CallAsync()).Dispose();
         source.Failure = new HttpRequestException("the vault is down");
 
         // From the last minute on it is asked again and again, after a tenth of what is left, and no more often than once a second.
         int before = source.Asked;
-        for (scene.Clock.Advance(Second); scene.Now < Scene.Noon + Lifetime; scene.Clock.Advance(Second))
+        for (fixture.Clock.Advance(Second); fixture.Now < ClientFixture.Noon + Lifetime; fixture.Clock.Advance(Second))
         {
-            (await scene.CallAsync()).Dispose();
+            (await fixture.CallAsync()).Dispose();
             // The first time is waited for; how often more depends on the threads.
-            if (scene.Now >= Scene.Noon + Lifetime - TimeSpan.FromMinutes(1))
-                await KeyRoom.UntilAsync(() => source.Asked > before && source.IsIdle && HasWarned(scene), "the renewal has failed and is told");
+            if (fixture.Now >= ClientFixture.Noon + Lifetime - TimeSpan.FromMinutes(1))
+                await KeyCacheFixture.UntilAsync(() => source.Asked > before && source.IsIdle && HasWarned(fixture), "the renewal has failed and is told");
         }
 
         int inVain = source.Asked - before;
-        var error = await scene.FailAsync<TokenRequestFailedException>();
+        var error = await fixture.FailAsync<TokenRequestFailedException>();
         TestContext.Out.WriteLine($"asked {inVain} times in vain during the last minute, with one warning; every call was served; at the expiry: {error.Message}");
 
         Assert.Multiple(() =>
@@ -67,58 +67,58 @@ public sealed class LongPullTests
             Assert.That(error.InnerException, Is.SameAs(source.Failure));
             Assert.That(error.IsTransient, Is.True);
             Assert.That(inVain, Is.InRange(1, 60));
-            Assert.That(scene.Log.Warnings.Count(), Is.EqualTo(1));
-            Assert.That(scene.Server.Arrivals, Has.Count.EqualTo(Lifetime.TotalSeconds));
+            Assert.That(fixture.Log.Warnings.Count(), Is.EqualTo(1));
+            Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(Lifetime.TotalSeconds));
         });
 
         int asked = source.Asked;
         for (int i = 0; i < 100; i++)
-            await scene.FailAsync<TokenRequestFailedException>();
+            await fixture.FailAsync<TokenRequestFailedException>();
         Assert.That(source.Asked, Is.EqualTo(asked), "not asked again within the same second");
 
         source.Failure = null;
-        scene.Clock.Advance(3 * Second);
-        (await scene.CallAsync()).Dispose();
+        fixture.Clock.Advance(3 * Second);
+        (await fixture.CallAsync()).Dispose();
     }
 
     [Test]
     public async Task A_source_that_returns_the_same_expired_token_is_asked_at_most_once_a_second()
     {
         var source = new RenewedSource();
-        using Scene scene = SceneOf(source);
-        (await scene.CallAsync()).Dispose();
+        using ClientFixture fixture = SceneOf(source);
+        (await fixture.CallAsync()).Dispose();
         source.IsStuck = true;
-        scene.Clock.Advance(Lifetime);
+        fixture.Clock.Advance(Lifetime);
         int before = source.Asked;
 
         for (int i = 0; i < 50; i++)
         {
-            await scene.FailAsync<TokenExpiredException>();
-            scene.Clock.Advance(TimeSpan.FromMilliseconds(100));
+            await fixture.FailAsync<TokenExpiredException>();
+            fixture.Clock.Advance(TimeSpan.FromMilliseconds(100));
         }
 
         TestContext.Out.WriteLine($"50 calls within 5 s: asked {source.Asked - before} times");
         Assert.That(source.Asked - before, Is.LessThanOrEqualTo(5));
 
         source.IsStuck = false;
-        scene.Clock.Advance(30 * Second);
-        (await scene.CallAsync()).Dispose();
+        fixture.Clock.Advance(30 * Second);
+        (await fixture.CallAsync()).Dispose();
     }
 
-    private static Scene SceneOf(RenewedSource source)
+    private static ClientFixture SceneOf(RenewedSource source)
     {
-        var scene = new Scene(options => (options.TokenSource, options.RateLimitEnabled) = (source, false));
-        source.NewToken = () => scene.NewToken(claims => claims["exp"] = (scene.Now + Lifetime).ToUnixTimeSeconds());
-        source.Clock = scene.Clock;
-        scene.Server.Answer = request =>
+        var fixture = new ClientFixture(options => (options.TokenSource, options.RateLimitEnabled) = (source, false));
+        source.NewToken = () => fixture.NewToken(claims => claims["exp"] = (fixture.Now + Lifetime).ToUnixTimeSeconds());
+        source.Clock = fixture.Clock;
+        fixture.Server.Answer = request =>
         {
             bool isGood = source.Accepts(request.Headers.Authorization?.Parameter);
             return new HttpResponseMessage(isGood ? HttpStatusCode.OK : HttpStatusCode.Unauthorized) { RequestMessage = request };
         };
-        return scene;
+        return fixture;
     }
 
-    private static bool HasWarned(Scene scene) => scene.Log.Warnings.Any(line => line.Contains("threw HttpRequestException", StringComparison.Ordinal));
+    private static bool HasWarned(ClientFixture fixture) => fixture.Log.Warnings.Any(line => line.Contains("threw HttpRequestException", StringComparison.Ordinal));
 
     /// <summary>A source that is not polled, and counts.</summary>
     private sealed class RenewedSource : ITokenSource
@@ -193,21 +193,21 @@ public sealed class LongPullTests
         /// Waits for the threads, so that the test's clock does not outrun them: for the request that must have begun a minute before the
         /// token's end, and, when its time has come, for its answer to be taken up.
         /// </summary>
-        public async Task ProceedAsync(Scene scene)
+        public async Task ProceedAsync(ClientFixture fixture)
         {
             DateTimeOffset now = Clock.GetUtcNow();
             string latest = _latest!;
             if (now >= _issued[latest] - TimeSpan.FromMinutes(1))
-                await KeyRoom.UntilAsync(() => _request is not null, "the next token is asked for");
+                await KeyCacheFixture.UntilAsync(() => _request is not null, "the next token is asked for");
             if (_request is not { } request || now < request.At)
                 return;
 
             _request = null;
             request.Answer.SetResult();
-            await KeyRoom.UntilAsync(() => _latest != latest, "the next token has come");
-            await KeyRoom.UntilAsync(() =>
+            await KeyCacheFixture.UntilAsync(() => _latest != latest, "the next token has come");
+            await KeyCacheFixture.UntilAsync(() =>
             {
-                using HttpResponseMessage answer = scene.Client.Send(new(HttpMethod.Post, Scene.Address));
+                using HttpResponseMessage answer = fixture.Client.Send(new(HttpMethod.Post, ClientFixture.Address));
                 return _arrived == _latest;
             }, "the next token is in use");
         }

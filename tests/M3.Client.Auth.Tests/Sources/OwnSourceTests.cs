@@ -1,6 +1,6 @@
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests.Tokens;
+namespace M3.Client.Auth.Tests.Sources;
 
 /// <summary>What a source of the user's can do: be made of others, and be read by a test.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -13,20 +13,20 @@ public sealed class OwnSourceTests
     {
         int polled = 0, asked = 0;
         string? news = null;
-        using var scene = new Scene();
-        var chain = new EitherSource(new Polled(() => ++polled > 0 ? news : null), TokenSources.From(_ => ++asked > 0 ? new(scene.NewToken()) : default));
-        using HttpClient client = TokenSourceTests.Client(scene, chain);
+        using var fixture = new ClientFixture();
+        var chain = new EitherSource(new Polled(() => ++polled > 0 ? news : null), TokenSources.From(_ => ++asked > 0 ? new(fixture.NewToken()) : default));
+        using HttpClient client = TokenSourceTests.Client(fixture, chain);
 
         for (int i = 0; i < 5; i++)
         {
             (await client.GetAsync("")).Dispose();
-            scene.Clock.Advance(Second);
+            fixture.Clock.Advance(Second);
         }
 
         Assert.That((polled, asked), Is.EqualTo((5, 1)));
-        news = scene.NewToken();
+        news = fixture.NewToken();
         (await client.GetAsync("")).Dispose();
-        Assert.That(scene.Server.Arrivals[^1].Token, Is.EqualTo(news));
+        Assert.That(fixture.Server.Arrivals[^1].Token, Is.EqualTo(news));
     }
 
     [Test]
@@ -34,16 +34,16 @@ public sealed class OwnSourceTests
     {
         int asked = 0;
         bool fails = true;
-        using var scene = new Scene();
-        var chain = new EitherSource(new Polled(() => null), TokenSources.From(_ => ++asked > 0 && fails ? throw new IOException() : new(scene.NewToken())));
-        using HttpClient client = TokenSourceTests.Client(scene, chain);
+        using var fixture = new ClientFixture();
+        var chain = new EitherSource(new Polled(() => null), TokenSources.From(_ => ++asked > 0 && fails ? throw new IOException() : new(fixture.NewToken())));
+        using HttpClient client = TokenSourceTests.Client(fixture, chain);
 
         for (int i = 0; i < 20; i++)
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
         Assert.That(asked, Is.EqualTo(1));
 
         fails = false;
-        scene.Clock.Advance(2 * Second);
+        fixture.Clock.Advance(2 * Second);
         (await client.GetAsync("")).Dispose();
     }
 
@@ -71,15 +71,15 @@ public sealed class OwnSourceTests
     [Test]
     public async Task The_keys_are_fetched_when_somebody_asks_and_without_any_token()
     {
-        using var scene = new Scene();
-        using var provider = new M3TokenProvider(scene.Options());
+        using var fixture = new ClientFixture();
+        using var provider = new M3TokenProvider(fixture.Options());
         Assert.That(provider.GetKeyStatus().State, Is.EqualTo(JwksState.Empty));
 
         JwksStatus status = await provider.RefreshKeysAsync();
         await provider.RefreshKeysAsync();
 
-        Assert.That((status.State, scene.Issuer.JwksRequests), Is.EqualTo((JwksState.Fresh, 2)));
-        scene.Issuer.GoDown();
+        Assert.That((status.State, fixture.Issuer.JwksRequests), Is.EqualTo((JwksState.Fresh, 2)));
+        fixture.Issuer.GoDown();
         await Assert.ThatAsync(() => provider.RefreshKeysAsync(), Throws.TypeOf<JwksUnavailableException>());
     }
 

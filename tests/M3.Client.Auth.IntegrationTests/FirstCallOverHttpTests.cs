@@ -1,7 +1,7 @@
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>However many callers begin at once, the issuer is asked once.</summary>
-public sealed class FirstCallTests
+public sealed class FirstCallOverHttpTests
 {
     [Test]
     public async Task A_thousand_first_calls_at_once_cost_one_discovery_and_one_JWKS_fetch()

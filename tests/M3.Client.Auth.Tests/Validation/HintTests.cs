@@ -2,14 +2,14 @@ using System.Text.Json;
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Configuration;
 
-namespace M3.Client.Auth.Tests.Errors;
+namespace M3.Client.Auth.Tests.Validation;
 
 public sealed class HintTests
 {
     private const string Issuer = "https://issuer.test/";
     private const string TenantA = "72f988bf-86f1-41af-91ab-2d7cd011db47";
     private const string TenantB = "aaaaaaaa-86f1-41af-91ab-2d7cd011db47";
-    private static readonly DateTimeOffset Now = Scene.Noon;
+    private static readonly DateTimeOffset Now = ClientFixture.Noon;
 
     [TestCase("https://x.auth0.com", "https://x.auth0.com/", "they differ by a slash at the end only")]
     [TestCase($"https://sts.windows.net/{TenantA}/", $"https://login.microsoftonline.com/{TenantA}/v2.0", "v1 issuer")]
@@ -155,22 +155,22 @@ public sealed class HintTests
 
     private static async Task<M3AuthException> FindErrorAsync(string token, Action<M3AuthOptions>? configure = null, TimeSpan issuerAhead = default, TimeSpan age = default)
     {
-        using var scene = new Scene(options =>
+        using var fixture = new ClientFixture(options =>
         {
             // Whatever the issuer is called, its keys are here.
             options.JwksUrl = new Uri($"{FakeIssuer.Url}/jwks");
             options.IssuerUrl = Issuer;
             configure?.Invoke(options);
         });
-        scene.Token = token;
-        scene.Issuer.AnswerJwks = _ =>
+        fixture.Token = token;
+        fixture.Issuer.AnswerJwks = _ =>
         {
-            HttpResponseMessage response = FakeIssuer.Json(scene.Issuer.Jwks);
+            HttpResponseMessage response = FakeIssuer.Json(fixture.Issuer.Jwks);
             response.Headers.Date = Now + issuerAhead;
             if (age > TimeSpan.Zero)
                 response.Headers.Age = age;
             return Task.FromResult(response);
         };
-        return await scene.FailAsync();
+        return await fixture.FailAsync();
     }
 }

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.IdentityModel.Tokens;
 
-namespace M3.Client.Auth.Tests;
+namespace M3.Client.Auth.Tests.Validation;
 
 /// <summary>
 /// What an attacker would send, in the order of RFC 8725, sections 2 and 3. Every input is refused as what it is, asks nobody but the
@@ -13,7 +13,7 @@ namespace M3.Client.Auth.Tests;
 [Parallelizable(ParallelScope.All)]
 public sealed class HostileInputTests
 {
-    private static readonly DateTimeOffset Now = Scene.Noon;
+    private static readonly DateTimeOffset Now = ClientFixture.Noon;
     private static readonly string Valid = new FakeIssuer().Token(Now);
     private static readonly string ValidEc = new FakeIssuer().Token(Now, algorithm: "ES256");
     private static readonly string Payload = new FakeIssuer().Claims(Now).ToJsonString();
@@ -337,24 +337,24 @@ public sealed class HostileInputTests
     [Test]
     public async Task The_tokens_that_these_were_made_from_are_valid()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
 
-        Assert.That(await room.JudgeAsync(Valid), Is.Null);
-        Assert.That(await room.JudgeAsync(ValidEc), Is.Null);
-        Assert.That(await room.JudgeAsync(Signed(Header("RS256"))), Is.Null);
-        Assert.That(await room.JudgeAsync(Signed(Header("RS256").Insert(1, "\"b64\":true,\"x5u\":\"https://evil.test\","))), Is.Null);
-        Assert.That(await room.JudgeAsync(Exp("", M3AuthError.TokenExpired, "exp", "1.9e9").Token), Is.Null);
-        Assert.That(await room.JudgeAsync(Exp("", M3AuthError.TokenExpired, "exp", "1900000000.5").Token), Is.Null);
-        Assert.That(await room.JudgeAsync(Signed(Header("RS256"), Payload.Insert(1, $"\"x\":{new string('[', 31)}{new string(']', 31)},"))), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(Valid), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(ValidEc), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(Signed(Header("RS256"))), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(Signed(Header("RS256").Insert(1, "\"b64\":true,\"x5u\":\"https://evil.test\","))), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(Exp("", M3AuthError.TokenExpired, "exp", "1.9e9").Token), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(Exp("", M3AuthError.TokenExpired, "exp", "1900000000.5").Token), Is.Null);
+        Assert.That(await keyCache.JudgeAsync(Signed(Header("RS256"), Payload.Insert(1, $"\"x\":{new string('[', 31)}{new string(']', 31)},"))), Is.Null);
     }
 
     [Test]
     public async Task The_signature_is_checked_before_anything_is_told_of_the_claims()
     {
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         string forged = FakeIssuer.Sign(Header("RS256"), """{"iss":"https://evil.test","aud":"secret-audience","exp":1,"scope":"x"}""", rsa: FakeIssuer.OtherRsa);
 
-        M3AuthException? error = await room.JudgeAsync(forged);
+        M3AuthException? error = await keyCache.JudgeAsync(forged);
 
         Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Not.Contains("evil").And.Message.Not.Contains("secret-audience"));
     }
@@ -364,19 +364,19 @@ public sealed class HostileInputTests
     {
         Attack[] all = [.. All];
         var verdicts = new Dictionary<M3AuthError, int>();
-        using var room = new KeyRoom();
+        using var keyCache = new KeyCacheFixture();
         foreach (Attack attack in all)
         {
-            M3AuthException? error = await room.JudgeAsync(attack.Token);
+            M3AuthException? error = await keyCache.JudgeAsync(attack.Token);
             Assert.That(error, Is.Not.Null, attack.Name);
             verdicts[error!.Error] = verdicts.GetValueOrDefault(error.Error) + 1;
         }
 
         await TestContext.Out.WriteLineAsync($"{all.Length} hostile inputs refused: {string.Join(", ", verdicts.OrderByDescending(one => one.Value).Select(one => $"{one.Value} {one.Key}"))}; "
-            + $"{room.Issuer.JwksRequests} JWKS requests");
+            + $"{keyCache.Issuer.JwksRequests} JWKS requests");
         Assert.That(all, Has.Length.GreaterThanOrEqualTo(300));
         Assert.That(all.Select(attack => attack.Token).Distinct().Count(), Is.GreaterThan(all.Length - 10));
-        Assert.That(room.Issuer.JwksRequests, Is.EqualTo(3), "the first load, and twice more for all of them");
+        Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(3), "the first load, and twice more for all of them");
     }
 
     // Through the whole house: refused as what it is, nothing sent, nobody but the issuer asked, no line broken, no token shown.
@@ -385,23 +385,23 @@ public sealed class HostileInputTests
         var attack = (Attack)hostile;
         List<Uri?> asked = [];
         using var watch = new Watch(asked);
-        using var scene = new Scene(options =>
+        using var fixture = new ClientFixture(options =>
         {
             watch.InnerHandler = options.BackchannelHttpHandler!;
             options.BackchannelHttpHandler = watch;
             options.Debug = true;
         });
-        scene.Issuer.Keys.AddRange(attack.Keys.Select(key => key.DeepClone().AsObject()));
-        scene.Token = attack.Token;
+        fixture.Issuer.Keys.AddRange(attack.Keys.Select(key => key.DeepClone().AsObject()));
+        fixture.Token = attack.Token;
 
-        M3AuthException error = await scene.FailAsync();
+        M3AuthException error = await fixture.FailAsync();
 
         Assert.That(error.Error, Is.EqualTo(attack.Verdict), error.Message);
-        Assert.That(scene.Server.Arrivals, Is.Empty);
+        Assert.That(fixture.Server.Arrivals, Is.Empty);
         Assert.That(asked.Select(url => url!.Host), Is.All.EqualTo("issuer.test"));
         // Metadata and keys, and both once more for a token that fits no key.
         Assert.That(asked, Has.Count.LessThanOrEqualTo(4));
-        string[] written = [error.Message, error.Remedy, .. scene.Log.Lines.Select(line => line.Text)];
+        string[] written = [error.Message, error.Remedy, .. fixture.Log.Lines.Select(line => line.Text)];
         foreach (string text in written)
         {
             Assert.That(text.Any(c => char.IsControl(c) || c is '\u2028' or '\u2029' or '\u202e' or '\u200b'), Is.False, text);

@@ -1,7 +1,8 @@
 using System.Net;
+using M3.Client.Auth.Tests.Errors;
 using RichardSzalay.MockHttp;
 
-namespace M3.Client.Auth.Tests.Errors;
+namespace M3.Client.Auth.Tests.Answers;
 
 public sealed class RefusedAnswerTests
 {
@@ -104,10 +105,10 @@ public sealed class RefusedAnswerTests
             return response;
         });
         var options = new M3AuthOptions { ThrowOnRejection = throws };
-        return new HttpClient(new M3AuthHandler(new OneToken(), options) { InnerHandler = server }) { BaseAddress = new Uri("https://m3.test/sse") };
+        return new HttpClient(new M3AuthHandler(new FixedTokenProvider(), options) { InnerHandler = server }) { BaseAddress = new Uri("https://m3.test/sse") };
     }
 
-    private sealed class OneToken : IM3TokenProvider
+    private sealed class FixedTokenProvider : IM3TokenProvider
     {
         private readonly M3AccessToken _token = new("made.up.token", scopes: ["read:mimic-data"]);
 

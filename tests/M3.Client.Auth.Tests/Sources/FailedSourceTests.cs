@@ -2,7 +2,7 @@ using System.Collections;
 using System.Text;
 using M3.Client.Auth.Tests.Kit;
 
-namespace M3.Client.Auth.Tests.Tokens;
+namespace M3.Client.Auth.Tests.Sources;
 
 /// <summary>What a source of the user's throws is passed on inside a typed error, unless a token or a secret may stand in it.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -10,7 +10,7 @@ public sealed class FailedSourceTests
 {
     private const string ClientSecret = "s3cr3t which nobody sees/0123456789";
 
-    private static readonly string Token = new FakeIssuer().Token(Scene.Noon);
+    private static readonly string Token = new FakeIssuer().Token(ClientFixture.Noon);
     private static readonly string Signature = Token.Split('.')[2];
 
     private static IEnumerable<TestCaseData> Telltales =>
@@ -60,8 +60,8 @@ public sealed class FailedSourceTests
 
     private static async Task<M3AuthException> FailAsync(Exception failure)
     {
-        using var scene = new Scene();
-        M3AuthOptions options = scene.Options();
+        using var fixture = new ClientFixture();
+        M3AuthOptions options = fixture.Options();
         (options.ClientId, options.ClientSecret) = ("pull", ClientSecret);
         options.TokenSource = TokenSources.From(_ => throw failure);
         using var provider = new M3TokenProvider(options);

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace M3.Client.Auth.Tests.Kit;
 
 /// <summary>The key cache and the validator alone, between an issuer and a clock.</summary>
-internal sealed class KeyRoom : IDisposable
+internal sealed class KeyCacheFixture : IDisposable
 {
     /// <summary>How long a test waits for what takes no fake time, so that a fetch which never ends fails one test and holds up none.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -13,13 +13,13 @@ internal sealed class KeyRoom : IDisposable
 
     /// <param name="configure">Changes the settings.</param>
     /// <param name="handler">Stands in for the issuer's backchannel.</param>
-    public KeyRoom(Action<M3AuthOptions>? configure = null, HttpMessageHandler? handler = null, string issuerUrl = FakeIssuer.Url)
+    public KeyCacheFixture(Action<M3AuthOptions>? configure = null, HttpMessageHandler? handler = null, string issuerUrl = FakeIssuer.Url)
     {
         Issuer = new FakeIssuer(issuerUrl);
         var options = new M3AuthOptions
         {
             IssuerUrl = issuerUrl,
-            Audience = Scene.Audience,
+            Audience = ClientFixture.Audience,
             BackchannelHttpHandler = handler ?? Issuer.Backchannel,
             TimeProvider = Clock,
             Debug = true,
@@ -31,7 +31,7 @@ internal sealed class KeyRoom : IDisposable
         Validator = new TokenValidator(options.ToValidationRules(), options.TimeProvider, Cache, _backchannel);
     }
 
-    public FakeTimeProvider Clock { get; } = new(Scene.Noon);
+    public FakeTimeProvider Clock { get; } = new(ClientFixture.Noon);
 
     public FakeIssuer Issuer { get; }
 
@@ -127,9 +127,9 @@ internal sealed class HeldAnswer(Func<HttpRequestMessage, Task<HttpResponseMessa
 
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Task Arrived => _arrived.Task.WaitAsync(KeyRoom.Patience);
+    public Task Arrived => _arrived.Task.WaitAsync(KeyCacheFixture.Patience);
 
-    public Task Answered => _answered.Task.WaitAsync(KeyRoom.Patience);
+    public Task Answered => _answered.Task.WaitAsync(KeyCacheFixture.Patience);
 
     public void Release() => _released.SetResult();
 

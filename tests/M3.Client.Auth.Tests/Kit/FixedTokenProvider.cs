@@ -1,7 +1,7 @@
 namespace M3.Client.Auth.Tests.Kit;
 
 /// <summary>A provider as a user's tests would fake it: always the same token, which is no JWT at all.</summary>
-internal sealed class OneToken(string value = "made.up.token", string? subject = null) : IM3TokenProvider
+internal sealed class FixedTokenProvider(string value = "made.up.token", string? subject = null) : IM3TokenProvider
 {
     public M3AccessToken Token { get; set; } = new(value, subject: subject, scopes: ["read:mimic-data"]);
 

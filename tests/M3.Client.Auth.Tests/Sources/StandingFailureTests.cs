@@ -4,7 +4,7 @@ using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Configuration;
 using RichardSzalay.MockHttp;
 
-namespace M3.Client.Auth.Tests.Tokens;
+namespace M3.Client.Auth.Tests.Sources;
 
 /// <summary>What an on-demand source fails with, or returns that is no valid token, stands for a moment that grows from 1 to 30 s.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -24,38 +24,38 @@ public sealed class StandingFailureTests
     public async Task Two_hundred_calls_ask_once(string answer, Type error)
     {
         int asked = 0;
-        using var scene = new Scene();
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ =>
+        using var fixture = new ClientFixture();
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ =>
         {
             asked++;
-            return new(Answer(scene, answer));
+            return new(Answer(fixture, answer));
         }));
 
         for (int i = 0; i < 200; i++)
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf(error));
 
         Assert.That(asked, Is.EqualTo(1));
-        Assert.That(scene.Issuer.JwksRequests, Is.LessThanOrEqualTo(2));
+        Assert.That(fixture.Issuer.JwksRequests, Is.LessThanOrEqualTo(2));
     }
 
     [Test]
     public async Task Two_hundred_calls_with_client_credentials_make_one_token_request([Values("aud", "scope")] string claim)
     {
-        using var scene = new Scene();
-        ServeTokens(scene, () => scene.NewToken(claims => claims[claim] = "other"), out Func<int> count);
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.ClientCredentials("pull", "secret"));
+        using var fixture = new ClientFixture();
+        ServeTokens(fixture, () => fixture.NewToken(claims => claims[claim] = "other"), out Func<int> count);
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.ClientCredentials("pull", "secret"));
 
         for (int i = 0; i < 200; i++)
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.InstanceOf<M3AuthException>());
         int atOnce = count();
         for (int second = 0; second < 600; second++)
         {
-            scene.Clock.Advance(Second);
+            fixture.Clock.Advance(Second);
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.InstanceOf<M3AuthException>());
         }
 
-        TestContext.Out.WriteLine($"200 calls: {atOnce} token request, {scene.Issuer.DiscoveryRequests} of metadata; ten minutes more, a call a second: {count()} token requests");
-        Assert.That((atOnce, scene.Issuer.DiscoveryRequests), Is.EqualTo((1, 1)));
+        TestContext.Out.WriteLine($"200 calls: {atOnce} token request, {fixture.Issuer.DiscoveryRequests} of metadata; ten minutes more, a call a second: {count()} token requests");
+        Assert.That((atOnce, fixture.Issuer.DiscoveryRequests), Is.EqualTo((1, 1)));
         Assert.That(count(), Is.InRange(20, 26));
     }
 
@@ -63,17 +63,17 @@ public sealed class StandingFailureTests
     public async Task The_moment_grows_from_one_second_to_thirty()
     {
         List<DateTimeOffset> asked = [];
-        using var scene = new Scene();
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ =>
+        using var fixture = new ClientFixture();
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ =>
         {
-            asked.Add(scene.Now);
+            asked.Add(fixture.Now);
             throw new IOException();
         }));
 
         for (int i = 0; i < 2000; i++)
         {
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
-            scene.Clock.Advance(TimeSpan.FromMilliseconds(100));
+            fixture.Clock.Advance(TimeSpan.FromMilliseconds(100));
         }
 
         double[] gaps = [.. asked.Zip(asked.Skip(1), (a, b) => (b - a).TotalSeconds)];
@@ -89,24 +89,24 @@ public sealed class StandingFailureTests
     {
         bool fails = true;
         int asked = 0;
-        using var scene = new Scene();
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => ++asked > 0 && fails ? throw new IOException() : new(scene.NewToken())));
+        using var fixture = new ClientFixture();
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ => ++asked > 0 && fails ? throw new IOException() : new(fixture.NewToken())));
         for (int i = 0; i < 100; i++)
         {
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
-            scene.Clock.Advance(Second);
+            fixture.Clock.Advance(Second);
         }
 
         fails = false;
-        scene.Clock.Advance(30 * Second);
+        fixture.Clock.Advance(30 * Second);
         (await client.GetAsync("")).Dispose();
         fails = true;
-        scene.Clock.Advance(TimeSpan.FromHours(1));
+        fixture.Clock.Advance(TimeSpan.FromHours(1));
         asked = 0;
         for (int i = 0; i < 2; i++)
         {
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
-            scene.Clock.Advance(TimeSpan.FromSeconds(1.3));
+            fixture.Clock.Advance(TimeSpan.FromSeconds(1.3));
         }
 
         Assert.That(asked, Is.EqualTo(2), "the pauses begin at one second again");
@@ -115,31 +115,31 @@ public sealed class StandingFailureTests
     [Test]
     public async Task Another_source_of_the_chain_that_gets_a_token_meanwhile_is_used_within_a_second()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var configuration = new ConfigurationManager();
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FirstOf(
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.FirstOf(
             TokenSources.FromConfiguration(configuration, "token"), TokenSources.From(_ => throw new IOException())));
         for (int i = 0; i < 100; i++)
         {
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
-            scene.Clock.Advance(Second);
+            fixture.Clock.Advance(Second);
         }
 
-        configuration["token"] = scene.NewToken();
-        scene.Clock.Advance(Second);
+        configuration["token"] = fixture.NewToken();
+        fixture.Clock.Advance(Second);
         (await client.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Single().Token, Is.EqualTo(configuration["token"]));
+        Assert.That(fixture.Server.Arrivals.Single().Token, Is.EqualTo(configuration["token"]));
     }
 
     [Test]
     public async Task A_source_without_a_token_is_asked_once_and_the_next_of_the_chain_has_it()
     {
         int asked = 0;
-        using var scene = new Scene();
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.FirstOf(
+        using var fixture = new ClientFixture();
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.FirstOf(
             TokenSources.From(_ => ++asked > 0 ? new((string?)null) : default),
-            TokenSources.From(_ => new(scene.NewToken(claims => claims["aud"] = "other")))));
+            TokenSources.From(_ => new(fixture.NewToken(claims => claims["aud"] = "other")))));
 
         for (int i = 0; i < 50; i++)
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<InvalidAudienceException>());
@@ -151,16 +151,16 @@ public sealed class StandingFailureTests
     public async Task A_401_that_newer_tokens_do_not_cure_makes_the_source_asked_ever_less_often()
     {
         int asked = 0;
-        using var scene = new Scene(options => options.RateLimitEnabled = false);
-        scene.Server.Answer = request => FakeM3.Refuse(request, null);
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => ++asked > 0 ? new(scene.NewToken()) : default));
+        using var fixture = new ClientFixture(options => options.RateLimitEnabled = false);
+        fixture.Server.Answer = request => FakeM3.Refuse(request, null);
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ => ++asked > 0 ? new(fixture.NewToken()) : default));
 
         for (int i = 0; i < 200; i++)
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
         Assert.That(asked, Is.EqualTo(2), "for the first call, and once more after its 401");
         for (int second = 0; second < 300; second++)
         {
-            scene.Clock.Advance(Second);
+            fixture.Clock.Advance(Second);
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
         }
 
@@ -172,21 +172,21 @@ public sealed class StandingFailureTests
     public async Task A_source_that_fails_after_a_401_is_asked_again_every_half_minute_at_least()
     {
         var asked = new List<DateTimeOffset>();
-        using var scene = new Scene(options => options.RateLimitEnabled = false);
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ =>
+        using var fixture = new ClientFixture(options => options.RateLimitEnabled = false);
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ =>
         {
-            asked.Add(scene.Now);
+            asked.Add(fixture.Now);
             return asked.Count == 1
-                ? new(scene.NewToken(claims => claims["exp"] = Scene.Noon.AddHours(9).ToUnixTimeSeconds()))
+                ? new(fixture.NewToken(claims => claims["exp"] = ClientFixture.Noon.AddHours(9).ToUnixTimeSeconds()))
                 : throw new IOException();
         }));
         (await client.GetAsync("")).Dispose();
-        scene.Server.Answer = request => FakeM3.Refuse(request, null);
+        fixture.Server.Answer = request => FakeM3.Refuse(request, null);
 
         for (int second = 0; second < 1800; second++)
         {
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<RejectedException>());
-            scene.Clock.Advance(Second);
+            fixture.Clock.Advance(Second);
         }
 
         double longest = asked.Skip(1).Zip(asked.Skip(2), (one, next) => (next - one).TotalSeconds).Max();
@@ -197,17 +197,17 @@ public sealed class StandingFailureTests
     public async Task A_401_long_after_the_last_one_is_looked_into_at_once()
     {
         int asked = 0;
-        using var scene = new Scene(options => options.RateLimitEnabled = false);
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.From(_ => ++asked > 0
-            ? new(scene.NewToken(claims => claims["exp"] = scene.Now.AddHours(9).ToUnixTimeSeconds())) : default));
+        using var fixture = new ClientFixture(options => options.RateLimitEnabled = false);
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.From(_ => ++asked > 0
+            ? new(fixture.NewToken(claims => claims["exp"] = fixture.Now.AddHours(9).ToUnixTimeSeconds())) : default));
         for (int i = 0; i < 5; i++)
         {
-            string? rejected = i == 0 ? null : scene.Server.Arrivals[^1].Token;
-            scene.Server.Answer = request => request.Headers.Authorization!.Parameter == rejected
+            string? rejected = i == 0 ? null : fixture.Server.Arrivals[^1].Token;
+            fixture.Server.Answer = request => request.Headers.Authorization!.Parameter == rejected
                 ? FakeM3.Refuse(request, null) : new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request };
 
             (await client.GetAsync("")).Dispose();
-            scene.Clock.Advance(TimeSpan.FromSeconds(62));
+            fixture.Clock.Advance(TimeSpan.FromSeconds(62));
         }
 
         Assert.That(asked, Is.EqualTo(5));
@@ -216,35 +216,35 @@ public sealed class StandingFailureTests
     [Test]
     public async Task The_metadata_are_kept_for_token_requests_as_long_as_keys()
     {
-        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromHours(2));
-        ServeTokens(scene, () => scene.NewToken(claims => claims["exp"] = scene.Now.AddMinutes(5).ToUnixTimeSeconds()), out Func<int> count);
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.ClientCredentials("pull", "secret"));
+        using var fixture = new ClientFixture(options => options.JwksCacheTtl = TimeSpan.FromHours(2));
+        ServeTokens(fixture, () => fixture.NewToken(claims => claims["exp"] = fixture.Now.AddMinutes(5).ToUnixTimeSeconds()), out Func<int> count);
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.ClientCredentials("pull", "secret"));
 
         for (int minute = 0; minute < 60; minute++)
         {
             (await client.GetAsync("")).Dispose();
-            scene.Clock.Advance(TimeSpan.FromMinutes(1));
+            fixture.Clock.Advance(TimeSpan.FromMinutes(1));
         }
 
-        TestContext.Out.WriteLine($"an hour of 5-minute tokens: {count()} token requests, {scene.Issuer.DiscoveryRequests} of metadata, {scene.Issuer.JwksRequests} of keys");
+        TestContext.Out.WriteLine($"an hour of 5-minute tokens: {count()} token requests, {fixture.Issuer.DiscoveryRequests} of metadata, {fixture.Issuer.JwksRequests} of keys");
         Assert.That(count(), Is.GreaterThanOrEqualTo(12));
-        Assert.That((scene.Issuer.DiscoveryRequests, scene.Issuer.JwksRequests), Is.EqualTo((1, 1)));
+        Assert.That((fixture.Issuer.DiscoveryRequests, fixture.Issuer.JwksRequests), Is.EqualTo((1, 1)));
     }
 
     [Test]
     public async Task A_token_endpoint_that_moved_is_found_after_its_failure()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         bool isGone = false;
-        ServeTokens(scene, () => isGone ? "" : scene.NewToken(), out Func<int> count, path: "/old");
-        using HttpClient client = TokenSourceTests.Client(scene, TokenSources.ClientCredentials("pull", "secret"));
+        ServeTokens(fixture, () => isGone ? "" : fixture.NewToken(), out Func<int> count, path: "/old");
+        using HttpClient client = TokenSourceTests.Client(fixture, TokenSources.ClientCredentials("pull", "secret"));
         (await client.GetAsync("")).Dispose();
-        ServeTokens(scene, () => scene.NewToken(), out Func<int> countMoved, path: "/new");
+        ServeTokens(fixture, () => fixture.NewToken(), out Func<int> countMoved, path: "/new");
         isGone = true;
 
-        scene.Clock.Advance(TimeSpan.FromMinutes(31));
+        fixture.Clock.Advance(TimeSpan.FromMinutes(31));
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
-        scene.Clock.Advance(2 * Second);
+        fixture.Clock.Advance(2 * Second);
         (await client.GetAsync("")).Dispose();
 
         Assert.That((count(), countMoved()), Is.EqualTo((2, 1)));
@@ -253,47 +253,47 @@ public sealed class StandingFailureTests
     [Test]
     public async Task The_same_token_is_not_judged_twice_by_the_same_keys()
     {
-        using var scene = new Scene(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
-        scene.Token = scene.NewToken(claims => claims["aud"] = "other");
+        using var fixture = new ClientFixture(options => options.JwksCacheTtl = TimeSpan.FromMinutes(10));
+        fixture.Token = fixture.NewToken(claims => claims["aud"] = "other");
 
-        M3AuthException first = await scene.FailAsync<InvalidAudienceException>();
-        Assert.That(await scene.FailAsync(), Is.SameAs(first));
+        M3AuthException first = await fixture.FailAsync<InvalidAudienceException>();
+        Assert.That(await fixture.FailAsync(), Is.SameAs(first));
 
         // New keys are another matter.
-        using var provider = new M3TokenProvider(scene.Options());
+        using var provider = new M3TokenProvider(fixture.Options());
         first = (await Assert.CatchAsync<InvalidAudienceException>(() => provider.GetTokenAsync().AsTask()))!;
-        scene.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
-        string bad = scene.Token!;
-        scene.Token = scene.NewToken(header: header => header["kid"] = "nobody's");
+        fixture.Issuer.Keys.Add(FakeIssuer.RsaJwk("rsa-2", FakeIssuer.OtherRsa));
+        string bad = fixture.Token!;
+        fixture.Token = fixture.NewToken(header: header => header["kid"] = "nobody's");
         await Assert.ThatAsync(() => provider.GetTokenAsync().AsTask(), Throws.TypeOf<InvalidTokenSignatureException>());
-        scene.Token = bad;
+        fixture.Token = bad;
         M3AuthException second = (await Assert.CatchAsync<InvalidAudienceException>(() => provider.GetTokenAsync().AsTask()))!;
         Assert.That(second, Is.Not.SameAs(first));
     }
 
-    private static string? Answer(Scene scene, string answer) => answer switch
+    private static string? Answer(ClientFixture fixture, string answer) => answer switch
     {
-        "another audience" => scene.NewToken(claims => claims["aud"] = "other"),
-        "a missing scope" => scene.NewToken(claims => claims["scope"] = "read:notes"),
-        "another issuer" => scene.NewToken(claims => claims["iss"] = "https://else.test"),
-        "expired" => scene.NewToken(claims => claims["exp"] = 1),
-        "of the future" => scene.NewToken(claims => claims["nbf"] = scene.Now.AddHours(9).ToUnixTimeSeconds()),
-        "an unknown key" => scene.NewToken(header: header => header["kid"] = Guid.NewGuid().ToString()),
+        "another audience" => fixture.NewToken(claims => claims["aud"] = "other"),
+        "a missing scope" => fixture.NewToken(claims => claims["scope"] = "read:notes"),
+        "another issuer" => fixture.NewToken(claims => claims["iss"] = "https://else.test"),
+        "expired" => fixture.NewToken(claims => claims["exp"] = 1),
+        "of the future" => fixture.NewToken(claims => claims["nbf"] = fixture.Now.AddHours(9).ToUnixTimeSeconds()),
+        "an unknown key" => fixture.NewToken(header: header => header["kid"] = Guid.NewGuid().ToString()),
         "opaque" => "opaque",
         "none" => null,
         _ => throw new IOException(),
     };
 
-    private static void ServeTokens(Scene scene, Func<string> newToken, out Func<int> count, string path = "/token")
+    private static void ServeTokens(ClientFixture fixture, Func<string> newToken, out Func<int> count, string path = "/token")
     {
         int requests = 0;
-        scene.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json(new JsonObject
+        fixture.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json(new JsonObject
         {
             ["issuer"] = FakeIssuer.Url,
             ["jwks_uri"] = FakeIssuer.Url + "/jwks",
             ["token_endpoint"] = FakeIssuer.Url + path,
         }.ToJsonString()));
-        scene.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + path).Respond(_ =>
+        fixture.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + path).Respond(_ =>
         {
             requests++;
             return FakeIssuer.Json(new JsonObject { ["access_token"] = newToken(), ["token_type"] = "Bearer" }.ToJsonString());

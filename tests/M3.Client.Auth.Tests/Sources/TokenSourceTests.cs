@@ -1,7 +1,7 @@
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Configuration;
 
-namespace M3.Client.Auth.Tests.Tokens;
+namespace M3.Client.Auth.Tests.Sources;
 
 /// <summary>Where the token comes from, and how soon a change there counts.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -13,7 +13,7 @@ public sealed class TokenSourceTests
     {
         IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(
         [
-            new(prefix + "ISSUER_URL", FakeIssuer.Url), new(prefix + "AUDIENCE", Scene.Audience), new(prefix + "CLIENT_ID", "pull"),
+            new(prefix + "ISSUER_URL", FakeIssuer.Url), new(prefix + "AUDIENCE", ClientFixture.Audience), new(prefix + "CLIENT_ID", "pull"),
         ]).Build();
         using var provider = new M3TokenProvider(M3AuthOptions.FromConfiguration(configuration, prefix));
 
@@ -25,32 +25,32 @@ public sealed class TokenSourceTests
     [Test]
     public async Task An_id_beside_a_source_of_ones_own_is_nothing_to_speak_of()
     {
-        using var scene = new Scene(options => (options.ClientId, options.TokenSource) = ("pull", TokenSources.FromValue(null)));
+        using var fixture = new ClientFixture(options => (options.ClientId, options.TokenSource) = ("pull", TokenSources.FromValue(null)));
 
-        Assert.That((await scene.FailAsync<MissingTokenException>()).Message, Is.EqualTo("Missing OAuth2 access token: looked in the given value"));
+        Assert.That((await fixture.FailAsync<MissingTokenException>()).Message, Is.EqualTo("Missing OAuth2 access token: looked in the given value"));
     }
 
     [Test]
     public async Task An_environment_variable_is_read_live()
     {
-        using var scene = new Scene();
-        using var variable = new Variable(scene.Token);
-        using HttpClient client = Client(scene, TokenSources.FromEnvironment(variable.Name));
+        using var fixture = new ClientFixture();
+        using var variable = new Variable(fixture.Token);
+        using HttpClient client = Client(fixture, TokenSources.FromEnvironment(variable.Name));
         (await client.GetAsync("")).Dispose();
 
-        string next = scene.NewToken();
+        string next = fixture.NewToken();
         variable.Set(next);
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
         (await client.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([scene.Token, next]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([fixture.Token, next]));
     }
 
     [Test]
     public async Task An_environment_variable_that_is_not_set_is_named()
     {
-        using var scene = new Scene();
-        using HttpClient client = Client(scene, TokenSources.FromEnvironment("T_NOT_SET_ANYWHERE"));
+        using var fixture = new ClientFixture();
+        using HttpClient client = Client(fixture, TokenSources.FromEnvironment("T_NOT_SET_ANYWHERE"));
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<MissingTokenException>()
             .With.Message.EqualTo("Missing OAuth2 access token: looked in the environment variable T_NOT_SET_ANYWHERE"));
@@ -59,38 +59,38 @@ public sealed class TokenSourceTests
     [Test]
     public async Task A_configuration_is_followed_when_it_reloads()
     {
-        using var scene = new Scene();
-        var configuration = new ConfigurationManager { ["M3_OAUTH2_TOKEN"] = scene.Token };
-        using HttpClient client = Client(scene, TokenSources.FromConfiguration(configuration));
+        using var fixture = new ClientFixture();
+        var configuration = new ConfigurationManager { ["M3_OAUTH2_TOKEN"] = fixture.Token };
+        using HttpClient client = Client(fixture, TokenSources.FromConfiguration(configuration));
         (await client.GetAsync("")).Dispose();
 
-        string next = scene.NewToken();
+        string next = fixture.NewToken();
         configuration["M3_OAUTH2_TOKEN"] = next;
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
         (await client.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([scene.Token, next]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([fixture.Token, next]));
     }
 
     [Test]
     public async Task A_value_is_what_it_is([Values("", "  ", null)] string? nothing)
     {
-        using var scene = new Scene();
-        using HttpClient with = Client(scene, TokenSources.FromValue("Bearer " + scene.Token));
-        using HttpClient without = Client(scene, TokenSources.FromValue(nothing));
+        using var fixture = new ClientFixture();
+        using HttpClient with = Client(fixture, TokenSources.FromValue("Bearer " + fixture.Token));
+        using HttpClient without = Client(fixture, TokenSources.FromValue(nothing));
 
         (await with.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(scene.Token));
+        Assert.That(fixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(fixture.Token));
         await Assert.ThatAsync(() => without.GetAsync(""), Throws.TypeOf<MissingTokenException>());
     }
 
     [Test]
     public async Task A_delegate_that_throws_is_TokenRequestFailed_with_the_reason_inside()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var reason = new InvalidOperationException("the vault is sealed");
-        using HttpClient client = Client(scene, TokenSources.From(_ => throw reason));
+        using HttpClient client = Client(fixture, TokenSources.From(_ => throw reason));
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
             .With.Message.EqualTo("Token request failed: the delegate threw InvalidOperationException")
@@ -100,8 +100,8 @@ public sealed class TokenSourceTests
     [Test]
     public async Task A_delegates_network_failure_may_pass()
     {
-        using var scene = new Scene();
-        using HttpClient client = Client(scene, TokenSources.From(_ => throw new HttpRequestException(HttpRequestError.ConnectionError)));
+        using var fixture = new ClientFixture();
+        using HttpClient client = Client(fixture, TokenSources.From(_ => throw new HttpRequestException(HttpRequestError.ConnectionError)));
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>().With.Property("IsTransient").True);
     }
@@ -109,9 +109,9 @@ public sealed class TokenSourceTests
     [Test]
     public async Task A_delegates_own_typed_error_reaches_the_caller()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var error = new MissingTokenException("nobody is signed in");
-        using HttpClient client = Client(scene, TokenSources.From(_ => throw error));
+        using HttpClient client = Client(fixture, TokenSources.From(_ => throw error));
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.Exception.SameAs(error));
     }
@@ -122,9 +122,9 @@ public sealed class TokenSourceTests
     [TestCase("{\r\n\t")]
     public async Task What_a_delegate_throws_is_not_shown_when_a_token_stands_in_it(string brace)
     {
-        using var scene = new Scene();
-        string token = FakeIssuer.Sign(brace + FakeIssuer.Header().ToJsonString()[1..], brace + scene.Issuer.Claims(scene.Now).ToJsonString()[1..]);
-        using HttpClient client = Client(scene, TokenSources.From(_ => throw new InvalidOperationException($"could not parse '{token}'")));
+        using var fixture = new ClientFixture();
+        string token = FakeIssuer.Sign(brace + FakeIssuer.Header().ToJsonString()[1..], brace + fixture.Issuer.Claims(fixture.Now).ToJsonString()[1..]);
+        using HttpClient client = Client(fixture, TokenSources.From(_ => throw new InvalidOperationException($"could not parse '{token}'")));
 
         Exception error = (await Assert.CatchAsync<TokenRequestFailedException>(() => client.GetAsync("")))!;
 
@@ -135,8 +135,8 @@ public sealed class TokenSourceTests
     public async Task A_delegate_that_fails_is_not_asked_again_within_a_second()
     {
         int asked = 0;
-        using var scene = new Scene();
-        using HttpClient client = Client(scene, TokenSources.From(_ =>
+        using var fixture = new ClientFixture();
+        using HttpClient client = Client(fixture, TokenSources.From(_ =>
         {
             asked++;
             throw new InvalidOperationException();
@@ -146,11 +146,11 @@ public sealed class TokenSourceTests
             await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
         Assert.That(asked, Is.EqualTo(1));
 
-        scene.Clock.Advance(TimeSpan.FromSeconds(1) - TimeSpan.FromTicks(1));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1) - TimeSpan.FromTicks(1));
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
         Assert.That(asked, Is.EqualTo(1));
 
-        scene.Clock.Advance(TimeSpan.FromSeconds(0.3));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(0.3));
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
         Assert.That(asked, Is.EqualTo(2));
     }
@@ -158,32 +158,32 @@ public sealed class TokenSourceTests
     [Test]
     public async Task The_first_source_that_has_a_token_is_used_and_a_better_one_takes_over()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         var first = new ConfigurationManager();
         int asked = 0;
-        string second = scene.NewToken();
-        using HttpClient client = Client(scene, TokenSources.FirstOf(TokenSources.FromConfiguration(first, "a"), TokenSources.FromValue(" "), TokenSources.From(_ =>
+        string second = fixture.NewToken();
+        using HttpClient client = Client(fixture, TokenSources.FirstOf(TokenSources.FromConfiguration(first, "a"), TokenSources.FromValue(" "), TokenSources.From(_ =>
         {
             asked++;
             return new(second);
         })));
         (await client.GetAsync("")).Dispose();
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
         (await client.GetAsync("")).Dispose();
 
-        first["a"] = scene.Token;
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        first["a"] = fixture.Token;
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
         (await client.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([second, second, scene.Token]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([second, second, fixture.Token]));
         Assert.That(asked, Is.EqualTo(1), "what is not to be polled is held still while those before it are looked at");
     }
 
     [Test]
     public async Task A_source_that_fails_ends_the_search()
     {
-        using var scene = new Scene();
-        using HttpClient client = Client(scene, TokenSources.FirstOf(TokenSources.From(_ => throw new InvalidOperationException()), TokenSources.FromValue(scene.Token)));
+        using var fixture = new ClientFixture();
+        using HttpClient client = Client(fixture, TokenSources.FirstOf(TokenSources.From(_ => throw new InvalidOperationException()), TokenSources.FromValue(fixture.Token)));
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
     }
@@ -191,8 +191,8 @@ public sealed class TokenSourceTests
     [Test]
     public async Task When_no_source_has_a_token_every_one_is_named()
     {
-        using var scene = new Scene();
-        using HttpClient client = Client(scene, TokenSources.FirstOf(TokenSources.FromEnvironment("T_NONE"), TokenSources.FromConfiguration(new ConfigurationManager(), "key"), new Own()));
+        using var fixture = new ClientFixture();
+        using HttpClient client = Client(fixture, TokenSources.FirstOf(TokenSources.FromEnvironment("T_NONE"), TokenSources.FromConfiguration(new ConfigurationManager(), "key"), new Own()));
 
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<MissingTokenException>()
             .With.Message.EqualTo("Missing OAuth2 access token: looked in the environment variable T_NONE, the configuration (key), Own"));
@@ -201,51 +201,51 @@ public sealed class TokenSourceTests
     [Test]
     public async Task By_default_the_live_variable_comes_before_the_file_and_the_configuration()
     {
-        using var scene = new Scene();
+        using var fixture = new ClientFixture();
         using var variable = new Variable(null);
-        using var file = new TokenFile(scene.NewToken());
-        string configured = scene.NewToken();
+        using var file = new TokenFile(fixture.NewToken());
+        string configured = fixture.NewToken();
         IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(
         [
-            new(variable.Prefix + "ISSUER_URL", FakeIssuer.Url), new(variable.Prefix + "AUDIENCE", Scene.Audience),
+            new(variable.Prefix + "ISSUER_URL", FakeIssuer.Url), new(variable.Prefix + "AUDIENCE", ClientFixture.Audience),
             new(variable.Prefix + "TOKEN_FILE", file.Path), new(variable.Prefix + "TOKEN", configured),
         ]).AddEnvironmentVariables().Build();
         M3AuthOptions options = M3AuthOptions.FromConfiguration(configuration, variable.Prefix);
-        (options.TimeProvider, options.BackchannelHttpHandler) = (scene.Clock, scene.Issuer.Backchannel);
-        using HttpClient client = M3HttpClient.Create(Scene.Address, options, scene.Server);
+        (options.TimeProvider, options.BackchannelHttpHandler) = (fixture.Clock, fixture.Issuer.Backchannel);
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, options, fixture.Server);
         (await client.GetAsync("")).Dispose();
 
-        variable.Set(scene.Token);
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        variable.Set(fixture.Token);
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
         (await client.GetAsync("")).Dispose();
         variable.Set(null);
-        scene.Clock.Advance(TimeSpan.FromSeconds(1));
+        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
         (await client.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([file.First, scene.Token, file.First]));
+        Assert.That(fixture.Server.Arrivals.Select(arrival => arrival.Token), Is.EqualTo([file.First, fixture.Token, file.First]));
     }
 
     [Test]
     public async Task The_configurations_stale_copy_of_the_environment_is_ignored()
     {
-        using var scene = new Scene();
-        using var variable = new Variable(scene.Token);
-        string configured = scene.NewToken();
+        using var fixture = new ClientFixture();
+        using var variable = new Variable(fixture.Token);
+        string configured = fixture.NewToken();
         var configuration = new ConfigurationManager();
         configuration.AddInMemoryCollection(
         [
-            new(variable.Prefix + "ISSUER_URL", FakeIssuer.Url), new(variable.Prefix + "AUDIENCE", Scene.Audience), new(variable.Prefix + "TOKEN", configured),
+            new(variable.Prefix + "ISSUER_URL", FakeIssuer.Url), new(variable.Prefix + "AUDIENCE", ClientFixture.Audience), new(variable.Prefix + "TOKEN", configured),
         ]);
         configuration.AddConfiguration(new ConfigurationBuilder().AddEnvironmentVariables().Build());
         M3AuthOptions options = M3AuthOptions.FromConfiguration(configuration, variable.Prefix);
-        (options.TimeProvider, options.BackchannelHttpHandler) = (scene.Clock, scene.Issuer.Backchannel);
-        using HttpClient client = M3HttpClient.Create(Scene.Address, options, scene.Server);
+        (options.TimeProvider, options.BackchannelHttpHandler) = (fixture.Clock, fixture.Issuer.Backchannel);
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, options, fixture.Server);
 
         variable.Set(null);
-        Assert.That(configuration[variable.Name], Is.EqualTo(scene.Token), "the snapshot still has what the environment has no longer");
+        Assert.That(configuration[variable.Name], Is.EqualTo(fixture.Token), "the snapshot still has what the environment has no longer");
         (await client.GetAsync("")).Dispose();
 
-        Assert.That(scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(configured));
+        Assert.That(fixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(configured));
     }
 
     [Test]
@@ -263,11 +263,11 @@ public sealed class TokenSourceTests
         }
     }
 
-    internal static HttpClient Client(Scene scene, ITokenSource source)
+    internal static HttpClient Client(ClientFixture fixture, ITokenSource source)
     {
-        M3AuthOptions options = scene.Options();
+        M3AuthOptions options = fixture.Options();
         options.TokenSource = source;
-        return M3HttpClient.Create(Scene.Address, options, scene.Server, scene.Log);
+        return M3HttpClient.Create(ClientFixture.Address, options, fixture.Server, fixture.Log);
     }
 
     private sealed class Own : ITokenSource

@@ -5,7 +5,7 @@ using System.Web;
 using M3.Client.Auth.Tests.Kit;
 using RichardSzalay.MockHttp;
 
-namespace M3.Client.Auth.Tests.Tokens;
+namespace M3.Client.Auth.Tests.Sources;
 
 /// <summary>Client credentials against the token endpoint that the issuer's metadata names.</summary>
 [Parallelizable(ParallelScope.All)]
@@ -25,9 +25,9 @@ public sealed class ClientCredentialsTests
         {
             ["grant_type"] = "client_credentials",
             ["scope"] = "read:mimic-data",
-            ["audience"] = Scene.Audience,
+            ["audience"] = ClientFixture.Audience,
         }));
-        Assert.That(world.Scene.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(world.Scene.Token));
+        Assert.That(world.ClientFixture.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(world.ClientFixture.Token));
     }
 
     [Test]
@@ -66,7 +66,7 @@ public sealed class ClientCredentialsTests
         for (int i = 0; i < 28; i++)
         {
             (await client.GetAsync("")).Dispose();
-            world.Scene.Clock.Advance(TimeSpan.FromMinutes(1));
+            world.ClientFixture.Clock.Advance(TimeSpan.FromMinutes(1));
         }
 
         Assert.That(world.Forms, Has.Count.EqualTo(1));
@@ -88,7 +88,7 @@ public sealed class ClientCredentialsTests
         await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>()
             .With.Message.EqualTo($"Token request failed: client credentials of 'pull': https://issuer.test/token {expected}")
             .And.Property("IsTransient").EqualTo(isTransient));
-        Assert.That(world.Scene.Server.Arrivals, Is.Empty);
+        Assert.That(world.ClientFixture.Server.Arrivals, Is.Empty);
     }
 
     [Test]
@@ -175,13 +175,13 @@ public sealed class ClientCredentialsTests
         Task call = world.Client().GetAsync("");
         for (int second = 0; second < 5; second++)
         {
-            await KeyRoom.UntilAsync(() => drip.IsWaiting, "the next byte is waited for");
+            await KeyCacheFixture.UntilAsync(() => drip.IsWaiting, "the next byte is waited for");
             Assert.That(call.IsCompleted, Is.False, $"after {second} s");
-            world.Scene.Clock.Advance(TimeSpan.FromSeconds(1));
+            world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(1));
             drip.Drip();
         }
 
-        await Assert.ThatAsync(() => call.WaitAsync(KeyRoom.Patience), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("no answer within 5 s"));
+        await Assert.ThatAsync(() => call.WaitAsync(KeyCacheFixture.Patience), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("no answer within 5 s"));
     }
 
     [Test]
@@ -233,10 +233,10 @@ public sealed class ClientCredentialsTests
     {
         using var world = new World();
         string member = type is null ? "" : $",\"token_type\":{type}";
-        using var other = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"{{world.Scene.Token}}"{{member}}}""") };
+        using var other = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"{{world.ClientFixture.Token}}"{{member}}}""") };
 
         await Assert.ThatAsync(() => other.Client().GetAsync(""), Throws.TypeOf<TokenRequestFailedException>().With.Message.EndsWith(expected));
-        Assert.That(other.Scene.Server.Arrivals, Is.Empty);
+        Assert.That(other.ClientFixture.Server.Arrivals, Is.Empty);
     }
 
     [TestCase("bearer")]
@@ -245,11 +245,11 @@ public sealed class ClientCredentialsTests
     {
         string? token = null;
         using var world = new World { Answer = () => FakeIssuer.Json($$"""{"access_token":"{{token}}","token_type":"{{type}}"}""") };
-        token = world.Scene.Token;
+        token = world.ClientFixture.Token;
 
         (await world.Client().GetAsync("")).Dispose();
 
-        Assert.That(world.Scene.Server.Arrivals, Has.Count.EqualTo(1));
+        Assert.That(world.ClientFixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
     // Nobody copied it, so copying it again cannot help.
@@ -283,11 +283,11 @@ public sealed class ClientCredentialsTests
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
         Assert.That(source.Failure, Is.InstanceOf<HttpRequestException>().With.Message.EqualTo("https://issuer.test/token answered more than 1048576 bytes"));
 
-        world.Scene.Clock.Advance(TimeSpan.FromMinutes(1));
+        world.ClientFixture.Clock.Advance(TimeSpan.FromMinutes(1));
         Task slow = client.GetAsync("");
-        await KeyRoom.UntilAsync(() => drip.IsWaiting, "the answer is waited for");
-        world.Scene.Clock.Advance(TimeSpan.FromSeconds(5));
-        await Assert.ThatAsync(() => slow.WaitAsync(KeyRoom.Patience), Throws.TypeOf<TokenRequestFailedException>().With.Property("IsTransient").True);
+        await KeyCacheFixture.UntilAsync(() => drip.IsWaiting, "the answer is waited for");
+        world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(5));
+        await Assert.ThatAsync(() => slow.WaitAsync(KeyCacheFixture.Patience), Throws.TypeOf<TokenRequestFailedException>().With.Property("IsTransient").True);
         Assert.That(source.Failure, Is.InstanceOf<HttpRequestException>().With.Message.EqualTo("https://issuer.test/token did not answer within 5 s"));
     }
 
@@ -304,9 +304,9 @@ public sealed class ClientCredentialsTests
     [Test]
     public async Task An_issuer_without_a_token_endpoint_is_told()
     {
-        using var scene = new Scene(options => (options.TokenSource, options.ClientId, options.ClientSecret) = (TokenSources.ClientCredentials("pull", Secret), null, null));
+        using var fixture = new ClientFixture(options => (options.TokenSource, options.ClientId, options.ClientSecret) = (TokenSources.ClientCredentials("pull", Secret), null, null));
 
-        TokenRequestFailedException error = await scene.FailAsync<TokenRequestFailedException>();
+        TokenRequestFailedException error = await fixture.FailAsync<TokenRequestFailedException>();
 
         Assert.That(error.Message, Does.EndWith("the issuer 'https://issuer.test' has no metadata that names its token_endpoint"));
     }
@@ -323,7 +323,7 @@ public sealed class ClientCredentialsTests
     public async Task Metadata_that_name_no_token_endpoint_are_told_and_whether_that_may_pass(string? metadata, int status, string expected, bool isTransient)
     {
         using var world = new World();
-        world.Scene.Issuer.AnswerDiscovery = _ => metadata is null
+        world.ClientFixture.Issuer.AnswerDiscovery = _ => metadata is null
             ? throw new HttpRequestException(HttpRequestError.ConnectionError)
             : Task.FromResult(new HttpResponseMessage((HttpStatusCode)status) { Content = new StringContent(metadata) });
 
@@ -336,13 +336,13 @@ public sealed class ClientCredentialsTests
     public async Task Metadata_that_were_not_there_for_a_moment_are_asked_for_again()
     {
         using var world = new World();
-        Func<HttpRequestMessage, Task<HttpResponseMessage>> usual = world.Scene.Issuer.AnswerDiscovery;
-        world.Scene.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Status(HttpStatusCode.NotFound));
+        Func<HttpRequestMessage, Task<HttpResponseMessage>> usual = world.ClientFixture.Issuer.AnswerDiscovery;
+        world.ClientFixture.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Status(HttpStatusCode.NotFound));
         HttpClient client = world.Client();
         await Assert.ThatAsync(() => client.GetAsync(""), Throws.TypeOf<TokenRequestFailedException>());
 
-        world.Scene.Issuer.AnswerDiscovery = usual;
-        world.Scene.Clock.Advance(TimeSpan.FromSeconds(2));
+        world.ClientFixture.Issuer.AnswerDiscovery = usual;
+        world.ClientFixture.Clock.Advance(TimeSpan.FromSeconds(2));
 
         (await client.GetAsync("")).Dispose();
     }
@@ -351,7 +351,7 @@ public sealed class ClientCredentialsTests
     public async Task A_token_that_the_endpoint_gives_is_checked_like_any_other()
     {
         using var world = new World();
-        world.Scene.Token = world.Scene.NewToken(claims => claims["aud"] = "other");
+        world.ClientFixture.Token = world.ClientFixture.NewToken(claims => claims["aud"] = "other");
 
         await Assert.ThatAsync(() => world.Client().GetAsync(""), Throws.TypeOf<InvalidAudienceException>());
     }
@@ -375,8 +375,8 @@ public sealed class ClientCredentialsTests
         (await client.GetAsync("")).Dispose();
 
         file.Write("second\n");
-        world.Scene.Clock.Advance(TimeSpan.FromMinutes(30));
-        world.Scene.Token = world.Scene.NewToken();
+        world.ClientFixture.Clock.Advance(TimeSpan.FromMinutes(30));
+        world.ClientFixture.Token = world.ClientFixture.NewToken();
         (await client.GetAsync("")).Dispose();
 
         Assert.That(world.Forms.Select(form => form["client_secret"]), Is.EqualTo(["first", "second"]));
@@ -413,22 +413,22 @@ public sealed class ClientCredentialsTests
         }
     }
 
-    /// <summary>A scene whose issuer has a token endpoint.</summary>
+    /// <summary>A fixture whose issuer has a token endpoint.</summary>
     private sealed class World : IDisposable
     {
         private readonly List<HttpClient> _clients = [];
 
         public World(string[]? methods = null)
         {
-            Answer = () => FakeIssuer.Json(new JsonObject { ["access_token"] = Scene.Token, ["token_type"] = "Bearer", ["expires_in"] = 1800 }.ToJsonString());
-            Scene.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json(new JsonObject
+            Answer = () => FakeIssuer.Json(new JsonObject { ["access_token"] = ClientFixture.Token, ["token_type"] = "Bearer", ["expires_in"] = 1800 }.ToJsonString());
+            ClientFixture.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json(new JsonObject
             {
                 ["issuer"] = FakeIssuer.Url,
                 ["jwks_uri"] = FakeIssuer.Url + "/jwks",
                 ["token_endpoint"] = FakeIssuer.Url + "/token",
                 ["token_endpoint_auth_methods_supported"] = methods is null ? null : new JsonArray([.. methods.Select(method => (JsonNode)method)]),
             }.ToJsonString()));
-            Scene.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + "/token").Respond(request =>
+            ClientFixture.Issuer.Backchannel.When(HttpMethod.Post, FakeIssuer.Url + "/token").Respond(request =>
             {
                 using var body = new StreamReader(request.Content!.ReadAsStream());
                 var form = HttpUtility.ParseQueryString(body.ReadToEnd());
@@ -438,7 +438,7 @@ public sealed class ClientCredentialsTests
             });
         }
 
-        public Scene Scene { get; } = new();
+        public ClientFixture ClientFixture { get; } = new();
 
         public Func<HttpResponseMessage> Answer { get; init; }
 
@@ -450,17 +450,17 @@ public sealed class ClientCredentialsTests
 
         public HttpClient Client(ITokenSource? source, Action<M3AuthOptions>? configure = null)
         {
-            M3AuthOptions options = Scene.Options();
+            M3AuthOptions options = ClientFixture.Options();
             (options.TokenSource, options.ClientId, options.ClientSecret) = (source, "pull", Secret);
             configure?.Invoke(options);
-            _clients.Add(M3HttpClient.Create(Scene.Address, options, Scene.Server, Scene.Log));
+            _clients.Add(M3HttpClient.Create(ClientFixture.Address, options, ClientFixture.Server, ClientFixture.Log));
             return _clients[^1];
         }
 
         public void Dispose()
         {
             _clients.ForEach(client => client.Dispose());
-            Scene.Dispose();
+            ClientFixture.Dispose();
         }
     }
 }

@@ -3,7 +3,7 @@ using ModelContextProtocol.Client;
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>The budget counts what M3 counts: tool calls.</summary>
-public sealed class BudgetTests
+public sealed class BudgetOverHttpTests
 {
     [Test]
     public async Task Only_tool_calls_count_however_the_protocol_keeps_house([Values(null, "2025-11-25")] string? protocolVersion)

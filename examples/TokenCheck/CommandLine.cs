@@ -28,7 +28,7 @@ internal sealed record CommandLine(Command Command)
         m3-token: explains an M3 access token, step by step.
 
         Usage: m3-token [check] [-]      check the token (default); with - or --stdin it is read from standard input
-               m3-token keys             the issuer's keys, where they were found, and those that are passed over
+               m3-token keys             the issuer's keys, where they were found, and those that are ignored
                m3-token call URL         one call to M3 (for example http://localhost:3000/sse), and what it answered
 
           --stdin          read the token from standard input

@@ -165,7 +165,7 @@ internal static class Inspection
         if (parts is not null)
             yield return ["scopes granted", Granted(parts)];
         yield return ["rate limit", options.RateLimitEnabled
-            ? $"{options.RateLimitRequests} requests within {Shown.Time(options.RateLimitWindow)} for {Claim(parts?.Claims, "sub")}; each process counts its own, and this check used none"
+            ? $"{options.RateLimitRequests} requests per {Shown.Time(options.RateLimitWindow)} for {Claim(parts?.Claims, "sub")}; each process counts its own, and this check used none"
             : "off"];
     }
 

@@ -37,7 +37,7 @@ public sealed class QuickStartTests
             foreach (string expected in (string[])
             [
                 "Keys fetched from http://127.0.0.1", "Token from the environment variable M3_OAUTH2_TOKEN accepted", "checked signature, exp", "kid '", "alg RS256",
-                "scopes read:mimic-data", "which expires", "99 of 100 requests", "98 of 100 requests",
+                "scopes read:mimic-data", "which expires", "99 left of 100", "98 left of 100",
                 "refused: TokenExpired: Token has expired", "refused: MissingToken", "refused: MissingScopes",
             ])
                 Assert.That(result.Error, Does.Contain(expected));

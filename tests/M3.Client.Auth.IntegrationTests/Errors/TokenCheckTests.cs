@@ -32,7 +32,7 @@ public sealed class TokenCheckTests
                 @"alg +RS256", @"iss +http://127", @"exp +\d+ = 20", @"GET http://\S+/\.well-known/openid-configuration +200", @"GET http://\S+jwks\.json +200",
                 @"\(RS256\) +usable", @"\(ES256\) +usable",
                 @"present +passed +the environment variable M3_OAUTH2_TOKEN\n +format +passed.*\n +signature +passed +RS256.*\n +exp +passed.*\n +nbf and iat +passed.*\n +iss +passed.*\n +aud +passed +m3-api\n +scopes +passed +needed: read:mimic-data; granted: read:mimic-data",
-                @"time left +30 min", @"rate limit +100 requests within 60 min for local-m3-client", "OK: by M3's rules this token is good, and has 30 min left",
+                @"time left +30 min", @"rate limit +100 requests per 60 min for local-m3-client", "OK: by M3's rules this token is good, and has 30 min left",
             ])
                 Assert.That(result.Output.ReplaceLineEndings("\n"), Does.Match(expected));
             Assert.That(_m3.Received, Is.Empty, "a check sends nothing to M3");
@@ -144,7 +144,7 @@ public sealed class TokenCheckTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(result.ExitCode, Is.Zero, result.All);
-            Assert.That(result.Output, Does.Contain("OK: 2 usable, 0 passed over").And.Contain("(RS256)").And.Contain("(ES256)"));
+            Assert.That(result.Output, Does.Contain("OK: 2 usable, 0 ignored").And.Contain("(RS256)").And.Contain("(ES256)"));
             Assert.That(down.ExitCode, Is.EqualTo(10 + (int)M3AuthError.JwksUnavailable), down.All);
             Assert.That(down.Output, Does.Contain("ConnectionError").And.Contain("could not be reached").And.Contain("#jwks-unavailable"));
         }

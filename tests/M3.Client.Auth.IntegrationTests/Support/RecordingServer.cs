@@ -10,7 +10,7 @@ namespace M3.Client.Auth.IntegrationTests.Support;
 internal sealed class RecordingServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
-    private readonly ConcurrentQueue<ReceivedRequest> _arrivals = new();
+    private readonly ConcurrentQueue<HttpArrival> _arrivals = new();
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private RecordingServer(Func<HttpContext, Task> answer)
@@ -30,7 +30,7 @@ internal sealed class RecordingServer : IAsyncDisposable
     public Uri Address => new(_app.Urls.Single());
 
     /// <summary>What arrived, in order.</summary>
-    public IReadOnlyList<ReceivedRequest> Arrivals => [.. _arrivals];
+    public IReadOnlyList<HttpArrival> Arrivals => [.. _arrivals];
 
     /// <summary>The <c>Authorization</c> headers that arrived, in order; null where there was none.</summary>
     public IEnumerable<string?> Authorizations => _arrivals.Select(arrival => arrival.Authorization);
@@ -59,7 +59,7 @@ internal sealed class RecordingServer : IAsyncDisposable
 }
 
 /// <param name="Authorization">The header as it stood there, or null.</param>
-internal sealed record ReceivedRequest(string Method, string Path, string? Authorization)
+internal sealed record HttpArrival(string Method, string Path, string? Authorization)
 {
     /// <summary>Without the token: it may end up in a test's output.</summary>
     public override string ToString() => $"{Method} {Path} {(Authorization is null ? "no token" : "Bearer ***")}";

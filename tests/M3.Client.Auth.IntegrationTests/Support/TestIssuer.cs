@@ -26,7 +26,7 @@ internal sealed class TestIssuer : IAsyncDisposable
 
     public int JwksCount => _server.Arrivals.Count(arrival => arrival.Path == Jwks);
 
-    public IReadOnlyList<ReceivedRequest> Arrivals => _server.Arrivals;
+    public IReadOnlyList<HttpArrival> Arrivals => _server.Arrivals;
 
     public Task FirstArrival => _server.FirstArrival;
 

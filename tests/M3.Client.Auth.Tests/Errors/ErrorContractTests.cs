@@ -102,7 +102,7 @@ public sealed class ErrorContractTests
     {
         ConstructorInfo constructor = type.GetConstructors().Single();
         object?[] arguments = [.. constructor.GetParameters().Select(parameter =>
-            parameter.Name == "detail" ? detail
+            parameter.Name == "message" ? detail
             : parameter.ParameterType == typeof(IEnumerable<string>) ? Array.Empty<string>()
             : parameter.HasDefaultValue ? parameter.DefaultValue
             : null)];

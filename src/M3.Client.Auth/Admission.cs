@@ -1,10 +1,15 @@
+using System.Collections.Concurrent;
 using System.Threading.RateLimiting;
 
 namespace M3.Client.Auth;
 
 /// <summary>Lets requests through to M3: finds each its token and its permits.</summary>
-internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens)
+internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, M3SharedState? sharedState, Log log)
 {
+    private readonly M3SharedState _sharedState = options.SharedState ?? sharedState ?? M3SharedState.CreateInProcess();
+    private readonly ConcurrentDictionary<Origin, RequestBudget> _budgets = new(ReferenceEqualityComparer.Instance);
+    private LastBudget? _lastBudget;
+
     private readonly Clock _clock = new(options.TimeProvider);
 
     // This library's and by the same clock: its cached token can be had with a single look at that.
@@ -18,46 +23,52 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens)
 
     /// <summary>Lets a request through whose token is cached and whose permits are at hand.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="budget">Its origin's; null: there is no limit.</param>
-    /// <param name="calls">How many tool calls it makes; null: its body is to be read first.</param>
+    /// <param name="origin">Where it goes.</param>
     /// <param name="admitted">The request's token and permits.</param>
-    /// <returns>False: <see cref="AdmitAsync"/> has to decide.</returns>
-    public bool TryAdmit(HttpRequestMessage request, RequestBudget? budget, out int? calls, out AdmittedRequest admitted)
+    /// <returns>False: its token has to be had first, and then the rest decided with that.</returns>
+    public bool TryAdmit(HttpRequestMessage request, Origin origin, out AdmittedRequest admitted)
     {
-        admitted = default;
-        calls = IsCounting ? ToolCalls.Count(request) : 0;
         // The one look at the clocks: nothing is waited for from here on.
         Moment now = _clock.Now;
-        if (calls is not { } count || (count > 0 && options.RateLimiter is not null) || _ownTokens?.TryGetCached(now) is not { } token)
-            return false;
-
-        Permit permit = default;
-        if (count > 0 && budget?.TryAcquire(token.Subject, count, now.Monotonic, out permit) == false)
-            return false;
-        admitted = new AdmittedRequest(token, budget, permit, null);
-        return true;
+        if (_ownTokens?.TryGetCached(now) is { } token)
+            return TryAdmit(request, origin, token, now.Monotonic, out admitted);
+        admitted = default;
+        return false;
     }
+
+    /// <summary>Lets a request through whose permits are at hand.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="origin">Where it goes.</param>
+    /// <param name="token">Its token.</param>
+    /// <param name="admitted">The request's token and permits.</param>
+    /// <returns>False: <see cref="AdmitAsync"/> has to decide.</returns>
+    public bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, out AdmittedRequest admitted) =>
+        TryAdmit(request, origin, token, _clock.Monotonic, out admitted);
 
     /// <summary>Lets a request through as soon as it may go by the rules of the mode and of the application's own limiter.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="budget">Its origin's; null: there is no limit.</param>
-    /// <param name="calls">How many tool calls it makes; null: its body is to be read first.</param>
+    /// <param name="origin">Where it goes.</param>
+    /// <param name="token">Its token, which is looked at again after each wait.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing of M3's limit.</param>
-    /// <exception cref="M3AuthException">There is no valid token; or the request may not go, or not now.</exception>
-    public async ValueTask<AdmittedRequest> AdmitAsync(HttpRequestMessage request, RequestBudget? budget, int? calls, CancellationToken cancellationToken)
+    /// <exception cref="M3AuthException">The request may not go, or not now; or there is no valid token any more.</exception>
+    public async Task<AdmittedRequest> AdmitAsync(HttpRequestMessage request, Origin origin, M3AccessToken token, CancellationToken cancellationToken)
     {
-        int count = calls ?? await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
-        RateLimitLease? lease = count > 0 && options.RateLimiter is { } limiter
-            ? await AcquireLeaseAsync(limiter, request, cancellationToken).ConfigureAwait(false)
-            : null;
+        int calls = ToolCalls.Count(request) ?? await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
+        if (calls == 0)
+            return new AdmittedRequest(token, default, null);
+
+        RateLimitLease? lease = null;
         try
         {
-            M3AccessToken token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
-            if (count == 0 || budget is null)
-                return new AdmittedRequest(token, budget, default, lease);
-            return budget.TryAcquire(token.Subject, count, _clock.Now.Monotonic, out Permit permit)
-                ? new AdmittedRequest(token, budget, permit, lease)
-                : await AdmitInTurnAsync(token, count, budget, lease, cancellationToken).ConfigureAwait(false);
+            if (options.RateLimiter is { } limiter)
+            {
+                lease = await AcquireLeaseAsync(limiter, request, cancellationToken).ConfigureAwait(false);
+                token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            return BudgetOf(origin) is { } budget
+                ? await AdmitInTurnAsync(token, calls, budget, lease, cancellationToken).ConfigureAwait(false)
+                : new AdmittedRequest(token, default, lease);
         }
         catch
         {
@@ -66,21 +77,52 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens)
         }
     }
 
-    // The token is looked at again after each wait: it may have expired, or been renewed, or be another subject's now.
-    private async ValueTask<AdmittedRequest> AdmitInTurnAsync(M3AccessToken token, int count, RequestBudget budget, IDisposable? lease,
+    /// <summary>The budget for an origin; null: M3's limit is not to be kept.</summary>
+    public RequestBudget? BudgetOf(Origin origin)
+    {
+        if (!options.RateLimitEnabled)
+            return null;
+        // Nearly always there is one.
+        if (_lastBudget is { } last && ReferenceEquals(last.Origin, origin))
+            return last.Budget;
+        RequestBudget budget = _budgets.GetOrAdd(origin, NewBudget);
+        _lastBudget = new LastBudget(origin, budget);
+        return budget;
+    }
+
+    private bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, long now, out AdmittedRequest admitted)
+    {
+        admitted = default;
+        if ((IsCounting ? ToolCalls.Count(request) : 0) is not { } calls || (calls > 0 && options.RateLimiter is not null))
+            return false;
+        Permit permit = default;
+        if (calls > 0 && BudgetOf(origin)?.TryAcquire(token.Subject, calls, now, out permit) == false)
+            return false;
+        admitted = new AdmittedRequest(token, permit, null);
+        return true;
+    }
+
+    private RequestBudget NewBudget(Origin origin)
+    {
+        PermitPool permits = _sharedState.Join(origin.ToString(), options.RateLimitRequests, options.RateLimitWindow, options.TimeProvider, log);
+        return new RequestBudget(permits, options.RateLimitMode, options.RateLimitProgress, log);
+    }
+
+    // The token may have expired during the wait, or been renewed, or be another subject's now.
+    private async Task<AdmittedRequest> AdmitInTurnAsync(M3AccessToken token, int calls, RequestBudget budget, IDisposable? lease,
         CancellationToken cancellationToken)
     {
         while (true)
         {
             string? subject = token.Subject;
-            Permit permit = await budget.AcquireAsync(subject, count, cancellationToken).ConfigureAwait(false);
+            Permit permit = await budget.AcquireAsync(subject, calls, cancellationToken).ConfigureAwait(false);
             bool isUsed = false;
             try
             {
                 token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
                 isUsed = token.Subject == subject;
                 if (isUsed)
-                    return new AdmittedRequest(token, budget, permit, lease);
+                    return new AdmittedRequest(token, permit, lease);
             }
             finally
             {
@@ -103,4 +145,6 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens)
         lease.Dispose();
         throw new RateLimitExceededException(retryAfter, "the application's own limiter refused the request");
     }
+
+    private sealed record LastBudget(Origin Origin, RequestBudget Budget);
 }

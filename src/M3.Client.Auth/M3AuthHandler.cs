@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Http.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -54,14 +53,13 @@ public sealed class M3AuthHandler : DelegatingHandler
         try
         {
             Origin origin = _registration.Origins.Check(request);
-            RequestBudget? budget = _registration.BudgetOf(origin);
-            if (!_registration.Admission.TryAdmit(request, budget, out int? calls, out admitted))
-                return WalkAsync(request, budget, calls, async: true, cancellationToken).AsTask();
+            if (!_registration.Admission.TryAdmit(request, origin, out admitted))
+                return WalkAsync(request, origin, async: true, cancellationToken);
 
-            Attach(request, admitted.Token, budget);
+            Attach(request, admitted.Token, origin);
             Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
             if (!sending.IsCompletedSuccessfully || M3Answer.NeedsReading(sending.Result))
-                return ReadAnswerAsync(request, target, admitted, sending, cancellationToken);
+                return ReadAnswerAsync(request, origin, target, admitted, sending, cancellationToken);
             admitted.Answered(sending.Result, _registration.Options.TimeProvider);
             return sending;
         }
@@ -80,10 +78,10 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (!IsOurs(request))
             return base.Send(request, cancellationToken);
 
-        RequestBudget? budget;
+        Origin origin;
         try
         {
-            budget = _registration.BudgetOf(_registration.Origins.Check(request));
+            origin = _registration.Origins.Check(request);
         }
         catch (Exception e)
         {
@@ -92,8 +90,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
 
         // It has ended when it returns: whatever waits in it waits on this thread.
-        ValueTask<HttpResponseMessage> walk = WalkAsync(request, budget, calls: null, async: false, cancellationToken);
-        return walk.IsCompleted ? walk.GetAwaiter().GetResult() : throw new InvalidOperationException("The synchronous walk left its thread.");
+        return WalkAsync(request, origin, async: false, cancellationToken).GetAwaiter().GetResult();
     }
 
     /// <inheritdoc />
@@ -105,23 +102,28 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // Token, budget, header, send, read the answer: where something has to be waited for, or all of it on the caller's thread.
-    private async ValueTask<HttpResponseMessage> WalkAsync(HttpRequestMessage request, RequestBudget? budget, int? calls, bool async, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> WalkAsync(HttpRequestMessage request, Origin origin, bool async, CancellationToken cancellationToken)
     {
         Uri? target = request.RequestUri;
         AdmittedRequest admitted = default;
         try
         {
-            if (async)
-                admitted = await _registration.Admission.AdmitAsync(request, budget, calls, cancellationToken).ConfigureAwait(false);
-            else if (!_registration.Admission.TryAdmit(request, budget, out calls, out admitted))
-                admitted = AdmitOnThisThread(request, budget, calls, cancellationToken);
+            M3AccessToken token = async
+                ? await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)
+                : GetTokenOnThisThread(cancellationToken);
+            if (!_registration.Admission.TryAdmit(request, origin, token, out admitted))
+            {
+                admitted = async
+                    ? await _registration.Admission.AdmitAsync(request, origin, token, cancellationToken).ConfigureAwait(false)
+                    : AdmitOnThisThread(request, origin, token, cancellationToken);
+            }
 
-            Attach(request, admitted.Token, budget);
+            Attach(request, admitted.Token, origin);
             HttpResponseMessage response = async
                 ? await base.SendAsync(request, cancellationToken).ConfigureAwait(false)
                 : base.Send(request, cancellationToken);
             if (M3Answer.NeedsReading(response))
-                return await ReadRefusalAsync(request, target, admitted, response, async, cancellationToken).ConfigureAwait(false);
+                return await ReadRefusalAsync(request, origin, target, admitted, response, async, cancellationToken).ConfigureAwait(false);
             admitted.Answered(response, _registration.Options.TimeProvider);
             return response;
         }
@@ -133,14 +135,14 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The end of the walk for an answer that comes later: one small state machine.
-    private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Uri? target, AdmittedRequest admitted,
+    private async Task<HttpResponseMessage> ReadAnswerAsync(HttpRequestMessage request, Origin origin, Uri? target, AdmittedRequest admitted,
         Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
     {
         try
         {
             HttpResponseMessage response = await sending.ConfigureAwait(false);
             if (M3Answer.NeedsReading(response))
-                return await ReadRefusalAsync(request, target, admitted, response, async: true, cancellationToken).ConfigureAwait(false);
+                return await ReadRefusalAsync(request, origin, target, admitted, response, async: true, cancellationToken).ConfigureAwait(false);
             admitted.Answered(response, _registration.Options.TimeProvider);
             return response;
         }
@@ -152,13 +154,13 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The one retry after a 401 is free: the call keeps its permit.
-    private async ValueTask<HttpResponseMessage> ReadRefusalAsync(HttpRequestMessage request, Uri? target, AdmittedRequest admitted,
+    private async Task<HttpResponseMessage> ReadRefusalAsync(HttpRequestMessage request, Origin origin, Uri? target, AdmittedRequest admitted,
         HttpResponseMessage response, bool async, CancellationToken cancellationToken)
     {
         M3AccessToken token = admitted.Token;
         try
         {
-            if (MayRepeat(request, target, response))
+            if (M3Answer.MayRepeat(request, target, response))
             {
                 M3AccessToken? renewed = async
                     ? await TryRenewAsync(token, cancellationToken).ConfigureAwait(false)
@@ -167,14 +169,14 @@ public sealed class M3AuthHandler : DelegatingHandler
                 {
                     response.Dispose();
                     token = renewed;
-                    Attach(request, token, admitted.Budget);
+                    Attach(request, token, origin);
                     response = async
                         ? await base.SendAsync(request, cancellationToken).ConfigureAwait(false)
                         : base.Send(request, cancellationToken);
                 }
             }
 
-            M3AuthException? error = ProcessResponse(request, target, token, response, admitted.Budget);
+            M3AuthException? error = ProcessResponse(request, origin, target, token, response);
             if (error is not null && _registration.Options.ThrowOnRejection)
                 throw error;
             admitted.Answered(response, _registration.Options.TimeProvider);
@@ -215,23 +217,18 @@ public sealed class M3AuthHandler : DelegatingHandler
         return !isForeign;
     }
 
-    private void Attach(HttpRequestMessage request, M3AccessToken token, RequestBudget? budget)
+    private void Attach(HttpRequestMessage request, M3AccessToken token, Origin origin)
     {
         request.Headers.Authorization = token.Header;
         _registration.RememberSent(token);
         if (_registration.Log.Debug)
         {
-            _registration.Log.Sending(request.Method.ToString(), Origin.Describe(request.RequestUri), token.Subject, token.ExpiresAt,
-                budget?.Describe(token.Subject) ?? "off");
+            _registration.Log.Sending(request.Method.ToString(), origin.ToString(), token.Subject, token.ExpiresAt,
+                _registration.Admission.BudgetOf(origin)?.Describe(token.Subject) ?? "off");
         }
     }
 
-    // Once, and only where the same request would go to the same place with the same body.
-    private static bool MayRepeat(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
-        response.StatusCode == HttpStatusCode.Unauthorized && Reached(request, target, response) == target
-        && request.Content is null or ByteArrayContent or ReadOnlyMemoryContent or JsonContent;
-
-    private async ValueTask<M3AccessToken?> TryRenewAsync(M3AccessToken rejected, CancellationToken cancellationToken)
+    private async Task<M3AccessToken?> TryRenewAsync(M3AccessToken rejected, CancellationToken cancellationToken)
     {
         try
         {
@@ -247,11 +244,11 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The error of a refusal; null: the answer is the caller's.
-    private M3AuthException? ProcessResponse(HttpRequestMessage request, Uri? target, M3AccessToken token, HttpResponseMessage response, RequestBudget? budget)
+    private M3AuthException? ProcessResponse(HttpRequestMessage request, Origin origin, Uri? target, M3AccessToken token, HttpResponseMessage response)
     {
-        Uri? reached = Reached(request, target, response);
+        Uri? reached = M3Answer.ReachedUri(request, target, response);
         if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.RetryAfter is { } retryAfter && reached == target)
-            budget?.Pause(retryAfter, _registration.Options.TimeProvider.GetUtcNow());
+            _registration.Admission.BudgetOf(origin)?.Pause(retryAfter, _registration.Options.TimeProvider.GetUtcNow());
 
         M3AuthException? error = response.StatusCode == HttpStatusCode.Unauthorized && reached != target
             ? M3Answer.AfterRedirect(response, target, reached)
@@ -265,16 +262,15 @@ public sealed class M3AuthHandler : DelegatingHandler
         return error;
     }
 
-    // Where the answer comes from. A handler that follows redirects says it in its answer, or in the message alone, or in both.
-    private static Uri? Reached(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
-        response.RequestMessage?.RequestUri is { } reached && reached != target ? reached : request.RequestUri;
+    private M3AccessToken GetTokenOnThisThread(CancellationToken cancellationToken) =>
+        Wait(() => _registration.Tokens.GetTokenAsync(cancellationToken).AsTask(), cancellationToken);
 
-    private AdmittedRequest AdmitOnThisThread(HttpRequestMessage request, RequestBudget? budget, int? calls, CancellationToken cancellationToken) =>
-        Wait(() => _registration.Admission.AdmitAsync(request, budget, calls, cancellationToken), cancellationToken);
+    private AdmittedRequest AdmitOnThisThread(HttpRequestMessage request, Origin origin, M3AccessToken token, CancellationToken cancellationToken) =>
+        Wait(() => _registration.Admission.AdmitAsync(request, origin, token, cancellationToken), cancellationToken);
 
     private M3AccessToken? RenewOnThisThread(M3AccessToken rejected, CancellationToken cancellationToken) =>
         Wait(() => TryRenewAsync(rejected, cancellationToken), cancellationToken);
 
-    private T Wait<T>(Func<ValueTask<T>> work, CancellationToken cancellationToken) =>
+    private T Wait<T>(Func<Task<T>> work, CancellationToken cancellationToken) =>
         SynchronousWait.For(work, _registration.Admission.HasOwnTokens, _registration.LongestSynchronousWait, cancellationToken);
 }

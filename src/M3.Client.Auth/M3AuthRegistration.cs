@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
 namespace M3.Client.Auth;
@@ -12,9 +11,6 @@ internal sealed class M3AuthRegistration
     // More than a retry policy can lag behind, with short tokens or with users who take turns.
     private const int SentRemembered = 64;
 
-    private readonly M3SharedState _sharedState;
-    private readonly ConcurrentDictionary<Origin, RequestBudget> _budgets = new(ReferenceEqualityComparer.Instance);
-    private LastBudget? _lastBudget;
     private bool _foreignLogged;
     private M3AccessToken? _lastSent;
 
@@ -28,40 +24,26 @@ internal sealed class M3AuthRegistration
         Options = SettingsValidator.CopyForSending(options);
         Log = new Log(loggerFactory, Options.Debug, Options.TimeProvider);
         Tokens = tokens;
-        Admission = new Admission(Options, tokens);
+        Admission = new Admission(Options, tokens, sharedState, Log);
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
-        _sharedState = Options.SharedState ?? sharedState ?? M3SharedState.CreateInProcess();
         LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
     }
 
-    public M3AuthOptions Options { get; }
+    public readonly M3AuthOptions Options;
 
-    public Log Log { get; }
+    public readonly Log Log;
 
-    public IM3TokenProvider Tokens { get; }
+    public readonly IM3TokenProvider Tokens;
 
-    public Admission Admission { get; }
+    public readonly Admission Admission;
 
-    public OriginGuard Origins { get; }
+    public readonly OriginGuard Origins;
 
     /// <summary>
     /// How long a synchronous call waits for what it needs: as long as any source may take. Whoever waits for the budget has chosen to.
     /// </summary>
     public TimeSpan LongestSynchronousWait { get; init; }
-
-    /// <summary>The budget for an origin, or null: M3's limit is not to be kept.</summary>
-    public RequestBudget? BudgetOf(Origin origin)
-    {
-        if (!Options.RateLimitEnabled)
-            return null;
-        // Nearly always there is one.
-        if (_lastBudget is { } last && ReferenceEquals(last.Origin, origin))
-            return last.Budget;
-        RequestBudget budget = _budgets.GetOrAdd(origin, NewBudget);
-        _lastBudget = new LastBudget(origin, budget);
-        return budget;
-    }
 
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
     public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;
@@ -93,12 +75,4 @@ internal sealed class M3AuthRegistration
         if (!Interlocked.Exchange(ref _foreignLogged, true))
             Log.ForeignAuthorization(Origin.Describe(target));
     }
-
-    private RequestBudget NewBudget(Origin origin)
-    {
-        PermitPool permits = _sharedState.Join(origin.ToString(), Options.RateLimitRequests, Options.RateLimitWindow, Options.TimeProvider, Log);
-        return new RequestBudget(permits, Options.RateLimitMode, Options.RateLimitProgress, Log);
-    }
-
-    private sealed record LastBudget(Origin Origin, RequestBudget Budget);
 }

@@ -11,24 +11,23 @@ internal static class SynchronousWait
     /// <param name="longest">The bound is our own: on a pool without a free thread <see cref="HttpClient"/>'s timeout never fires.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="TokenRequestFailedException">It took longer.</exception>
-    public static T For<T>(Func<ValueTask<T>> work, bool isOurs, TimeSpan longest, CancellationToken cancellationToken)
+    public static T For<T>(Func<Task<T>> work, bool isOurs, TimeSpan longest, CancellationToken cancellationToken)
     {
         SynchronizationContext? context = SynchronizationContext.Current;
         SynchronizationContext.SetSynchronizationContext(null);
-        ValueTask<T> pending;
+        Task<T> waiting;
         try
         {
-            pending = isOurs ? work() : new(Task.Run(() => work().AsTask(), CancellationToken.None));
+            waiting = isOurs ? work() : Task.Run(work, CancellationToken.None);
         }
         finally
         {
             SynchronizationContext.SetSynchronizationContext(context);
         }
 
-        if (pending.IsCompleted)
-            return pending.GetAwaiter().GetResult();
+        if (waiting.IsCompleted)
+            return waiting.GetAwaiter().GetResult();
 
-        Task<T> waiting = pending.AsTask();
         try
         {
             if (Task.WaitAny([waiting], (int)longest.TotalMilliseconds, cancellationToken) < 0)

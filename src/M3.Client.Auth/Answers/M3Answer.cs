@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.RegularExpressions;
 
 namespace M3.Client.Auth;
@@ -14,6 +15,15 @@ internal static partial class M3Answer
     /// <summary>Cheap enough for every answer: whether a closer look is worth it.</summary>
     public static bool NeedsReading(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.TooManyRequests;
+
+    /// <summary>Whether a 401 may be answered with one more try: only where the same request would go to the same place with the same body.</summary>
+    public static bool MayRepeat(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.Unauthorized && ReachedUri(request, target, response) == target
+        && request.Content is null or ByteArrayContent or ReadOnlyMemoryContent or JsonContent;
+
+    /// <summary>Where the answer comes from. A handler that follows redirects says it in its answer, or in the message alone, or in both.</summary>
+    public static Uri? ReachedUri(HttpRequestMessage request, Uri? target, HttpResponseMessage response) =>
+        response.RequestMessage?.RequestUri is { } reached && reached != target ? reached : request.RequestUri;
 
     /// <summary>The typed error for a refusal, or null when the answer is none.</summary>
     public static M3AuthException? ReadRefusal(HttpResponseMessage response, M3AccessToken? sent, IEnumerable<string> requiredScopes)

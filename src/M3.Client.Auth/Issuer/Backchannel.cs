@@ -16,16 +16,26 @@ internal sealed class Backchannel : IDisposable
     private readonly HttpMessageHandler? _ownHandler;
     private readonly HttpMessageInvoker _sender;
 
+    // A handler of the user's retries as it likes.
+    private readonly Retry? _retry;
+
     private readonly TimeProvider _timeProvider;
     private long _issuerAhead;
 
     public Backchannel(HttpMessageHandler? handler, TimeProvider timeProvider)
     {
         _timeProvider = timeProvider;
-        _ownHandler = handler is null ? new RetryingHandler() : null;
-        if (handler is not null)
+        if (handler is null)
+        {
+            handler = _ownHandler = NewHandler();
+            _retry = new Retry(handler);
+        }
+        else
+        {
             EnvironmentProxy.PutInto(handler);
-        _sender = new HttpMessageInvoker(handler ?? _ownHandler!, disposeHandler: false);
+        }
+
+        _sender = new HttpMessageInvoker(handler, disposeHandler: false);
         Invoker = new HttpMessageInvoker(new BoundedHandler(this));
     }
 
@@ -98,7 +108,19 @@ internal sealed class Backchannel : IDisposable
         _ownHandler?.Dispose();
     }
 
-    // Sends once, and reads an answer to its end, a 200 or whatever it is; a redirect is an answer like any other.
+    private static SocketsHttpHandler NewHandler() => new()
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ConnectTimeout = TimeSpan.FromSeconds(3),
+        // Follows the issuer's DNS.
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        MaxResponseHeadersLength = 64,
+        Proxy = new EnvironmentProxy(),
+    };
+
+    // Sends, and reads an answer to its end, a 200 or whatever it is; a redirect is an answer like any other.
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, bool isAlwaysRead, CancellationToken cancellationToken)
     {
         Uri at = request.RequestUri ?? throw new InvalidOperationException("The request has no address.");
@@ -112,7 +134,23 @@ internal sealed class Backchannel : IDisposable
         {
             // A handler that ignores its cancellation must not hold up everybody.
             sending = _sender.SendAsync(request, cancellationToken);
-            response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (HttpRequestException) when (_retry is not null)
+            {
+                // On to the next try.
+            }
+
+            if (response is null || (_retry is not null && Retry.IsTransient(response)))
+            {
+                response?.Dispose();
+                response = null;
+                sending = _retry!.SendAgainAsync(request, cancellationToken);
+                response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+
             ObserveClock(response);
 
             // A handler of the user's may have followed a redirect already.

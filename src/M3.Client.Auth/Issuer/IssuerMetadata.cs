@@ -19,7 +19,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     /// <param name="isFirst">Whether no keys were fetched before, so that what a token request has just read is as good as new.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async ValueTask<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken)
+    public async Task<Uri> FindJwksAsync(bool isFirst, CancellationToken cancellationToken)
     {
         if (settings.JwksUrl is { } configured)
             return configured;
@@ -34,7 +34,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     }
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async ValueTask<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken)
+    public async Task<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken)
     {
         for (int i = 0; i < _documents.Length; i++)
         {
@@ -52,10 +52,10 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     public void Forget()
     {
         foreach (ref Document? document in _documents.AsSpan())
-            document = document is null ? null : new Document(document.Metadata, Until: default);
+            document = document is null ? null : new Document(document.Metadata, until: default);
     }
 
-    private async ValueTask<Document> ReadAsync(int index, bool mayBeKept, CancellationToken cancellationToken)
+    private async Task<Document> ReadAsync(int index, bool mayBeKept, CancellationToken cancellationToken)
     {
         Document? known = Volatile.Read(ref _documents[index]);
         if (known is not null && mayBeKept && !known.Until.IsPast(_clock.Now))
@@ -139,5 +139,10 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         return new Uri(root, "/.well-known/oauth-authorization-server" + root.AbsolutePath.TrimEnd('/'));
     }
 
-    private sealed record Document(JsonElement? Metadata, Deadline Until);
+    private sealed class Document(JsonElement? metadata, Deadline until)
+    {
+        public readonly JsonElement? Metadata = metadata;
+
+        public readonly Deadline Until = until;
+    }
 }

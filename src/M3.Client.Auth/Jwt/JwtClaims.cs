@@ -24,25 +24,25 @@ internal sealed class JwtClaims
     }
 
     /// <summary>All of them, for hints.</summary>
-    public JsonElement Payload { get; }
+    public readonly JsonElement Payload;
 
-    public string? Issuer { get; }
+    public readonly string? Issuer;
 
-    public string? Subject { get; }
+    public readonly string? Subject;
 
     /// <summary>Which of <c>sub</c> and <c>jti</c> is there and is no string (RFC 7519, sections 4.1.2 and 4.1.7); else null.</summary>
-    public string? NonString { get; }
+    public readonly string? NonString;
 
     /// <summary>Null when <c>aud</c> is missing or anything but a string or an array of strings.</summary>
-    public string[]? Audiences { get; }
+    public readonly string[]? Audiences;
 
-    public string[] Scopes { get; }
+    public readonly string[] Scopes;
 
-    public NumericDate Expires { get; }
+    public readonly NumericDate Expires;
 
-    public NumericDate NotBefore { get; }
+    public readonly NumericDate NotBefore;
 
-    public NumericDate IssuedAt { get; }
+    public readonly NumericDate IssuedAt;
 
     private static bool IsNonString(JsonElement payload, string name) =>
         payload.TryGetProperty(name, out JsonElement claim) && claim.ValueKind != JsonValueKind.String;

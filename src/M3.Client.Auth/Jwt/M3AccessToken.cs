@@ -13,6 +13,16 @@ namespace M3.Client.Auth;
 [DebuggerDisplay("{ToString(),nq}")]
 public sealed class M3AccessToken : IFormattable
 {
+    // Apart from their properties, so that the validator's constructor sets them without a method for each.
+    private readonly string? _issuer;
+    private readonly string? _subject;
+    private readonly IReadOnlyList<string> _audiences = [];
+    private readonly IReadOnlyList<string> _scopes = [];
+    private readonly DateTimeOffset? _issuedAt;
+    private readonly DateTimeOffset _expiresAt = DateTimeOffset.MaxValue;
+    private readonly string? _keyId;
+    private readonly string? _algorithm;
+
     /// <summary>Makes a token without validating it, for a provider of your own and for tests; what else it says is set behind it in braces.</summary>
     /// <param name="value">The token as it goes behind <c>Bearer </c>.</param>
     /// <exception cref="ArgumentException"><paramref name="value"/> is not one word of visible ASCII, and could not stand in a header.</exception>
@@ -42,14 +52,14 @@ public sealed class M3AccessToken : IFormattable
         string? keyId = null, string? algorithm = null)
         : this(value)
     {
-        ExpiresAt = expiresAt ?? DateTimeOffset.MaxValue;
-        Issuer = issuer;
-        Subject = subject;
-        Audiences = [.. audiences ?? []];
-        Scopes = [.. scopes ?? []];
-        IssuedAt = issuedAt;
-        KeyId = keyId;
-        Algorithm = algorithm;
+        _expiresAt = expiresAt ?? DateTimeOffset.MaxValue;
+        _issuer = issuer;
+        _subject = subject;
+        _audiences = [.. audiences ?? []];
+        _scopes = [.. scopes ?? []];
+        _issuedAt = issuedAt;
+        _keyId = keyId;
+        _algorithm = algorithm;
     }
 
     /// <summary>The token as it goes behind <c>Bearer </c>: a secret.</summary>
@@ -59,28 +69,60 @@ public sealed class M3AccessToken : IFormattable
     public string Value { get; }
 
     /// <summary><c>iss</c>.</summary>
-    public string? Issuer { get; init; }
+    public string? Issuer
+    {
+        get => _issuer;
+        init => _issuer = value;
+    }
 
     /// <summary><c>sub</c>; M3 counts its rate limit by it.</summary>
-    public string? Subject { get; init; }
+    public string? Subject
+    {
+        get => _subject;
+        init => _subject = value;
+    }
 
     /// <summary><c>aud</c>, a single one or several.</summary>
-    public IReadOnlyList<string> Audiences { get; init; } = [];
+    public IReadOnlyList<string> Audiences
+    {
+        get => _audiences;
+        init => _audiences = value;
+    }
 
     /// <summary>The union of <c>scope</c> and <c>scp</c>.</summary>
-    public IReadOnlyList<string> Scopes { get; init; } = [];
+    public IReadOnlyList<string> Scopes
+    {
+        get => _scopes;
+        init => _scopes = value;
+    }
 
     /// <summary><c>iat</c>, when the token says it.</summary>
-    public DateTimeOffset? IssuedAt { get; init; }
+    public DateTimeOffset? IssuedAt
+    {
+        get => _issuedAt;
+        init => _issuedAt = value;
+    }
 
     /// <summary><c>exp</c>; <see cref="DateTimeOffset.MaxValue"/> when it never expires.</summary>
-    public DateTimeOffset ExpiresAt { get; init; } = DateTimeOffset.MaxValue;
+    public DateTimeOffset ExpiresAt
+    {
+        get => _expiresAt;
+        init => _expiresAt = value;
+    }
 
     /// <summary>The header's <c>kid</c>.</summary>
-    public string? KeyId { get; init; }
+    public string? KeyId
+    {
+        get => _keyId;
+        init => _keyId = value;
+    }
 
     /// <summary>The header's <c>alg</c>.</summary>
-    public string? Algorithm { get; init; }
+    public string? Algorithm
+    {
+        get => _algorithm;
+        init => _algorithm = value;
+    }
 
     /// <summary>The finished header, made once.</summary>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]

@@ -5,10 +5,14 @@ namespace M3.Client.Auth;
 /// <summary>
 /// Seconds since 1970 (RFC 7519, section 2): any JSON number, so <c>1.8e9</c> and <c>1.5</c> too; whole seconds count, as in M3.
 /// </summary>
-/// <param name="IsPresent">Whether the claim is there at all.</param>
-/// <param name="Value">The date; null when the claim is missing or is no date, such as <c>1e999</c>, which would never come.</param>
-internal readonly record struct NumericDate(bool IsPresent, DateTimeOffset? Value)
+internal readonly struct NumericDate(bool isPresent, DateTimeOffset? value)
 {
+    /// <summary>Whether the claim is there at all.</summary>
+    public readonly bool IsPresent = isPresent;
+
+    /// <summary>The date; null when the claim is missing or is no date, such as <c>1e999</c>, which would never come.</summary>
+    public readonly DateTimeOffset? Value = value;
+
     public static NumericDate Read(JsonElement payload, string name)
     {
         if (!payload.TryGetProperty(name, out JsonElement claim))

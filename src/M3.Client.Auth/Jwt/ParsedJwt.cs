@@ -30,26 +30,26 @@ internal sealed class ParsedJwt
     }
 
     /// <summary>The token as it goes behind <c>Bearer </c>.</summary>
-    public string Value { get; }
+    public readonly string Value;
 
     /// <summary>What the signature is over: the first two parts and the dot between (RFC 7515, section 5.2).</summary>
-    public byte[] SigningInput { get; }
+    public readonly byte[] SigningInput;
 
-    public byte[] Signature { get; }
+    public readonly byte[] Signature;
 
-    public JsonElement Payload { get; }
+    public readonly JsonElement Payload;
 
     /// <summary><c>alg</c>; null when it is missing or no string.</summary>
-    public string? Algorithm { get; }
+    public readonly string? Algorithm;
 
     /// <summary><c>kid</c>; null when it is missing or no string.</summary>
-    public string? KeyId { get; }
+    public readonly string? KeyId;
 
     /// <summary>Whether <c>crit</c> asks for extensions to be understood (RFC 7515, section 4.1.11). None is.</summary>
-    public bool HasCriticalExtensions { get; }
+    public readonly bool HasCriticalExtensions;
 
     /// <summary>Whether <c>b64</c> says that the payload is not base64url (RFC 7797).</summary>
-    public bool HasUnencodedPayload { get; }
+    public readonly bool HasUnencodedPayload;
 
     /// <summary>Trims, strips one <c>Bearer</c> with its white space, and refuses what cannot be a JWT.</summary>
     /// <exception cref="MissingTokenException">There is nothing but white space.</exception>

@@ -17,8 +17,7 @@ internal sealed class JwksCache : IDisposable
     private static readonly TimeSpan StaleLimit = TimeSpan.FromHours(24);
 
     private readonly TimeSpan _lifetime;
-    private readonly Backchannel _backchannel;
-    private readonly IssuerMetadata _metadata;
+    private readonly JwksFetcher _fetcher;
     private readonly Log _log;
     private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
@@ -30,7 +29,7 @@ internal sealed class JwksCache : IDisposable
     private readonly SingleFlight<KeySet> _fetch;
     private Moment _lastFetch;
     private BackchannelException? _lastFailure;
-    private Snapshot? _snapshot;
+    private JwksSnapshot? _snapshot;
     private long _nextCheckUtcTicks = long.MaxValue;
     private long _nextCheckMonotonic = long.MaxValue;
 
@@ -42,8 +41,7 @@ internal sealed class JwksCache : IDisposable
     public JwksCache(TimeSpan lifetime, TimeProvider timeProvider, Backchannel backchannel, IssuerMetadata metadata, Log log)
     {
         _lifetime = lifetime;
-        _backchannel = backchannel;
-        _metadata = metadata;
+        _fetcher = new JwksFetcher(backchannel, metadata, log);
         _log = log;
         _clock = new Clock(timeProvider);
         _fetch = new SingleFlight<KeySet>(timeProvider, Backchannel.Timeout, _disposed.Token);
@@ -66,7 +64,7 @@ internal sealed class JwksCache : IDisposable
     /// <exception cref="JwksUnavailableException">There are none.</exception>
     public ValueTask<KeySet> GetAsync(CancellationToken cancellationToken)
     {
-        Snapshot? snapshot = Volatile.Read(ref _snapshot);
+        JwksSnapshot? snapshot = Volatile.Read(ref _snapshot);
         return snapshot is not null && !snapshot.RefreshAt.IsPast(_clock.Now)
             ? new(snapshot.Keys)
             : RefreshAsync(cancellationToken);
@@ -77,14 +75,10 @@ internal sealed class JwksCache : IDisposable
         lock (_gate)
         {
             Moment now = _clock.Now;
-            JwksState state = _snapshot is null ? JwksState.Empty
-                : !_snapshot.FreshUntil.IsPast(now) ? JwksState.Fresh
-                : !_snapshot.UsableUntil.IsPast(now) ? JwksState.Stale
-                : JwksState.Expired;
             TimeSpan cooldown = _allowance.Remaining(now);
             return new JwksStatus
             {
-                State = state,
+                State = _snapshot?.StateAt(now) ?? JwksState.Empty,
                 FetchedAt = _snapshot?.FetchedAt.Utc,
                 FreshUntil = _snapshot?.FreshUntil.Utc,
                 UsableUntil = _snapshot?.UsableUntil.Utc,
@@ -155,7 +149,7 @@ internal sealed class JwksCache : IDisposable
         lock (_gate)
         {
             Moment now = _clock.Now;
-            Snapshot? known = _snapshot;
+            JwksSnapshot? known = _snapshot;
             if (known is not null && !known.RefreshAt.IsPast(now))
                 return new(known.Keys);
 
@@ -189,26 +183,15 @@ internal sealed class JwksCache : IDisposable
         return fetch;
     }
 
-    private async Task<KeySet> FetchAsync(CancellationToken cancellationToken)
-    {
-        Uri address = await _metadata.FindJwksAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken).ConfigureAwait(false);
-        return Read(address, await _backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
-    }
+    private Task<KeySet> FetchAsync(CancellationToken cancellationToken) =>
+        _fetcher.FetchAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken);
 
     // Whoever waits gets the keys there are now: a failure is no reason not to use those of before.
     private (KeySet? Keys, Exception? Error) Conclude(KeySet? fetched, Exception? error)
     {
-        BackchannelException? failure = error switch
-        {
-            null => null,
-            BackchannelException known => known,
-            TimeoutException => new BackchannelException(_disposed.IsCancellationRequested
-                ? "it was disposed"
-                : $"the issuer's keys did not arrive within {Duration.Describe(Backchannel.Timeout)}"),
-            _ => new BackchannelException($"the issuer's keys could not be fetched ({error.GetType().Name})", error),
-        };
+        BackchannelException? failure = error is null ? null : JwksFetcher.Describe(error, _disposed.IsCancellationRequested);
         (KeySet?, Exception?) answer;
-        Snapshot? before;
+        JwksSnapshot? before;
         bool wasDown;
         lock (_gate)
         {
@@ -236,27 +219,12 @@ internal sealed class JwksCache : IDisposable
         return answer;
     }
 
-    private KeySet Read(Uri address, byte[] document)
-    {
-        KeySet keys = JwksReader.Read(document, address);
-        if (keys.Count == 0)
-        {
-            throw new BackchannelException(keys.Ignored.Count == 0
-                ? $"the JWKS at {Backchannel.Describe(address)} is empty"
-                : $"the JWKS at {Backchannel.Describe(address)} has no usable key ({string.Join("; ", keys.Ignored.Take(5))})");
-        }
-
-        if (_log.Debug)
-            _log.KeysFetched(Backchannel.Describe(address), keys.KeyIds, keys.Ignored);
-        return keys;
-    }
-
     // Under the gate.
     private void Publish(KeySet keys)
     {
         Moment now = _clock.Now;
         double refreshFrom = RefreshFrom + (RefreshJitter * ((Random.Shared.NextDouble() * 2) - 1));
-        var snapshot = new Snapshot(
+        var snapshot = new JwksSnapshot(
             // The same document again keeps the same object, and with it every verdict.
             _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys,
             now,
@@ -304,6 +272,4 @@ internal sealed class JwksCache : IDisposable
             error.Remedy = remedy;
         return error;
     }
-
-    private sealed record Snapshot(KeySet Keys, Moment FetchedAt, Deadline RefreshAt, Deadline FreshUntil, Deadline UsableUntil);
 }

@@ -17,14 +17,13 @@ internal static class JwksReader
     private const int MaxRsaBits = 8192;
     private const int P256Bytes = 32;
 
-    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
-
     /// <param name="document">The JWKS.</param>
     /// <param name="address">Where it is from.</param>
     /// <exception cref="BackchannelException">It is no JWKS at all, or one beyond all measure.</exception>
     public static KeySet Read(ReadOnlyMemory<byte> document, Uri? address = null)
     {
-        ReadOnlyMemory<byte> json = document.Span.StartsWith(ByteOrderMark) ? document[ByteOrderMark.Length..] : document;
+        // A byte order mark may stand in front.
+        ReadOnlyMemory<byte> json = document.Span is [0xEF, 0xBB, 0xBF, ..] ? document[3..] : document;
         List<VerificationKey> usable = [];
         List<string> ignored = [];
         try

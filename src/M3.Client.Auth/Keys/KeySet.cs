@@ -23,13 +23,13 @@ internal sealed class KeySet
     }
 
     /// <summary>Where they came from.</summary>
-    public Uri? Address { get; }
+    public readonly Uri? Address;
 
     /// <summary>How many keys can verify.</summary>
-    public int Count { get; }
+    public readonly int Count;
 
     /// <summary>One line for each key that cannot, and why.</summary>
-    public IReadOnlyList<string> Ignored { get; }
+    public readonly IReadOnlyList<string> Ignored;
 
     public IReadOnlyCollection<string> KeyIds => _byId.Keys;
 

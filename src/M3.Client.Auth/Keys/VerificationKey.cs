@@ -29,9 +29,9 @@ internal sealed class VerificationKey
         _ecdsa = ecdsa;
     }
 
-    public string KeyId { get; }
+    public readonly string KeyId;
 
-    public string Algorithm { get; }
+    public readonly string Algorithm;
 
     public bool Verify(byte[] signingInput, byte[] signature)
     {

@@ -59,5 +59,14 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
 
     private Origin Remember(Origin origin) => Interlocked.CompareExchange(ref _first, origin, null) ?? origin;
 
-    private Origin? FindAllowed(Uri target) => Array.Find(_allowed, allowed => allowed.Has(target));
+    private Origin? FindAllowed(Uri target)
+    {
+        foreach (Origin allowed in _allowed)
+        {
+            if (allowed.Has(target))
+                return allowed;
+        }
+
+        return null;
+    }
 }

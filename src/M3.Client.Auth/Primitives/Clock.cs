@@ -5,6 +5,8 @@ internal sealed class Clock(TimeProvider timeProvider)
 {
     private readonly MonotonicClock _monotonic = new(timeProvider);
 
+    public long Monotonic => _monotonic.Now;
+
     public Moment Now => new(timeProvider.GetUtcNow().UtcTicks, _monotonic.Now);
 }
 
@@ -13,5 +15,9 @@ internal sealed class Clock(TimeProvider timeProvider)
 /// <param name="Monotonic">In ticks of a <see cref="TimeSpan"/>; only differences say something.</param>
 internal readonly record struct Moment(long UtcTicks, long Monotonic)
 {
+    public readonly long UtcTicks = UtcTicks;
+
+    public readonly long Monotonic = Monotonic;
+
     public DateTimeOffset Utc => new(UtcTicks, TimeSpan.Zero);
 }

@@ -6,6 +6,13 @@ namespace M3.Client.Auth;
 /// </summary>
 internal readonly record struct Deadline(long UtcTicks, long Monotonic)
 {
+    public readonly long UtcTicks = UtcTicks;
+
+    public readonly long Monotonic = Monotonic;
+
+    /// <summary>What never comes.</summary>
+    public static Deadline Never => new(long.MaxValue, long.MaxValue);
+
     /// <summary>A duration from now, by both clocks.</summary>
     public static Deadline After(Moment now, TimeSpan duration) => new(now.UtcTicks + duration.Ticks, now.Monotonic + duration.Ticks);
 

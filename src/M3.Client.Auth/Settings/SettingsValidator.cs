@@ -63,8 +63,11 @@ internal static class SettingsValidator
         if (string.IsNullOrWhiteSpace(options.ClientId) && (options.ClientSecret ?? options.ClientSecretFile) is not null)
             failures.Add($"{prefix}CLIENT_ID is required when {prefix}CLIENT_SECRET{(options.ClientSecret is null ? "_FILE" : "")} is set");
 
-        if (options.RequiredScopes.FirstOrDefault(scope => string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace)) is { } odd)
-            failures.Add($"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(odd)}");
+        foreach (string scope in options.RequiredScopes)
+        {
+            if (string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace))
+                failures.Add($"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(scope)}");
+        }
 
         if (options.JwksUrl is { } jwks && (!jwks.IsAbsoluteUri || !Backchannel.MayReach(jwks)))
             failures.Add($"{prefix}JWKS_URL must use https (http only on loopback), but is {Printable.Quote(jwks.OriginalString)}");

@@ -6,7 +6,7 @@ namespace M3.Client.Auth;
 /// <remarks>
 /// It counts on a clock that nobody sets. Where that clock moves in steps, windows and pauses last one step longer: rounded against us.
 /// </remarks>
-internal sealed class InProcessPermitPool(int limit, TimeSpan window, TimeProvider timeProvider) : PermitPool
+internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan window, TimeProvider timeProvider) : PermitPool
 {
     /// <summary>After so long a wait looks again: timers may stand still while a machine sleeps.</summary>
     public static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
@@ -16,7 +16,6 @@ internal sealed class InProcessPermitPool(int limit, TimeSpan window, TimeProvid
 
     private readonly MonotonicClock _clock = new(timeProvider);
     private readonly ConcurrentDictionary<string, SubjectPermits> _bySubject = new(StringComparer.Ordinal);
-    private readonly Lock _gate = new();
     private LastUsed? _last;
     private int _untilSweep = FewestBetweenSweeps;
     private long _pausedUntil;
@@ -27,17 +26,16 @@ internal sealed class InProcessPermitPool(int limit, TimeSpan window, TimeProvid
 
     public override TimeSpan Window => new(Volatile.Read(ref _windowTicks));
 
-    /// <summary>Takes the stricter of what was and what is asked for.</summary>
+    public bool IsOf(string otherOrigin, TimeProvider otherTimeProvider) => otherOrigin == origin && otherTimeProvider == timeProvider;
+
+    /// <summary>Takes the stricter of what was and what is asked for. Not for two at once.</summary>
     /// <returns>Whether they differ.</returns>
     public bool Restrict(int limit, TimeSpan window)
     {
-        lock (_gate)
-        {
-            bool differs = limit != _limit || window.Ticks != _windowTicks;
-            Volatile.Write(ref _limit, Math.Min(limit, _limit));
-            Volatile.Write(ref _windowTicks, Math.Max(window.Ticks, _windowTicks));
-            return differs;
-        }
+        bool differs = limit != _limit || window.Ticks != _windowTicks;
+        Volatile.Write(ref _limit, Math.Min(limit, _limit));
+        Volatile.Write(ref _windowTicks, Math.Max(window.Ticks, _windowTicks));
+        return differs;
     }
 
     public override bool TryAcquire(string? subject, int count, long now, out Permit permit)

@@ -6,7 +6,24 @@ namespace M3.Client.Auth;
 /// <summary>What a token source may want to know. A provider makes one for each read; a test of a source may make its own.</summary>
 public sealed class TokenSourceContext
 {
+    private readonly NegativeCache? _failures;
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    private readonly string? _clientSecret;
     private int _reads;
+
+    /// <summary>A context for a test of a source.</summary>
+    public TokenSourceContext() => IsUrgent = true;
+
+    /// <param name="metadata">Where the issuer's token endpoint is.</param>
+    /// <param name="failures">What stands of the sources' failures.</param>
+    /// <param name="log">For the sources' own lines.</param>
+    /// <param name="clientSecret">A configured secret, which no source's failure must carry along.</param>
+    /// <param name="isUrgent">Whether calls fail without a new token.</param>
+    internal TokenSourceContext(IssuerMetadata metadata, NegativeCache failures, Log log, string? clientSecret, bool isUrgent)
+    {
+        (Metadata, Log, IsUrgent) = (metadata, log, isUrgent);
+        (_failures, _clientSecret) = (failures, clientSecret);
+    }
 
     /// <summary>
     /// The token that M3 refused, so that a cached copy of it is not returned again; null, the default, for an ordinary read.
@@ -25,7 +42,11 @@ public sealed class TokenSourceContext
     /// your own it throws <see cref="InvalidOperationException"/> until it is set.
     /// </summary>
     [JsonIgnore]
-    public HttpMessageInvoker Backchannel { get; init; } = new(new NoBackchannel());
+    public HttpMessageInvoker Backchannel
+    {
+        get => field ??= new(new NoBackchannel());
+        init;
+    }
 
     /// <summary>The configured issuer.</summary>
     public string? IssuerUrl { get; init; }
@@ -40,19 +61,11 @@ public sealed class TokenSourceContext
     [JsonIgnore]
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>Where the issuer's token endpoint is; null in a context that no provider made.</summary>
-    internal IssuerMetadata? Metadata { get; init; }
+    internal IssuerMetadata? Metadata { get; }
 
-    internal NegativeCache? Failures { get; init; }
+    internal Log? Log { get; }
 
-    internal Log? Log { get; init; }
-
-    /// <summary>Whether calls fail without a new token.</summary>
-    internal bool IsUrgent { get; init; } = true;
-
-    /// <summary>A configured secret, which no source's failure must carry along.</summary>
-    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
-    internal string? ClientSecret { get; init; }
+    internal bool IsUrgent { get; }
 
     /// <summary>Whose failure ended the read; null: nobody's.</summary>
     internal ITokenSource? FailedSource { get; private set; }
@@ -73,7 +86,7 @@ public sealed class TokenSourceContext
         bool isOnDemand = NegativeCache.IsOnDemand(source);
         try
         {
-            if (isOnDemand && Failures?.HadNone(source) == true)
+            if (isOnDemand && _failures?.HadNone(source) == true)
                 return null;
         }
         catch (M3AuthException)
@@ -92,7 +105,7 @@ public sealed class TokenSourceContext
 
             // What is made of others is as they are; each of them is remembered by itself.
             if (reading is null && isOnDemand && _reads == reads)
-                Failures?.Remember(source, failure: null, isUrgent: true);
+                _failures?.Remember(source, failure: null, isUrgent: true);
             return reading;
         }
         catch (Exception e) when (!(e is OperationCanceledException && cancellationToken.IsCancellationRequested))
@@ -100,7 +113,7 @@ public sealed class TokenSourceContext
             M3AuthException error = Describe(e, source);
             FailedSource ??= source;
             if (isOnDemand && _reads == reads)
-                Failures?.Remember(source, error, IsUrgent);
+                _failures?.Remember(source, error, IsUrgent);
             if (ReferenceEquals(error, e))
                 throw;
             throw error;
@@ -110,7 +123,7 @@ public sealed class TokenSourceContext
     // A delegate's failure may quote the token or the secret that it had at hand.
     private M3AuthException Describe(Exception failure, ITokenSource source)
     {
-        Exception? harmless = Secrets.HarmlessOrNull(failure, Current?.Token, Rejected?.Value, ClientSecret);
+        Exception? harmless = Secrets.HarmlessOrNull(failure, Current?.Token, Rejected?.Value, _clientSecret);
         if (harmless is M3AuthException known)
             return known;
         bool isTransient = failure is HttpRequestException or IOException or OperationCanceledException or M3AuthException { IsTransient: true };

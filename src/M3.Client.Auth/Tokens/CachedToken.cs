@@ -7,16 +7,16 @@ internal sealed class CachedToken(TokenReading reading, ValidatedToken validated
     private long _nextCheckMonotonic;
 
     /// <summary>The raw token, and whose it is.</summary>
-    public TokenReading Reading { get; } = reading;
+    public readonly TokenReading Reading = reading;
 
-    public M3AccessToken Token { get; } = validated.Token;
+    public readonly M3AccessToken Token = validated.Token;
 
     /// <summary>The keys that it was checked against; null when signatures are not checked.</summary>
-    public KeySet? Keys { get; } = validated.Keys;
+    public readonly KeySet? Keys = validated.Keys;
 
-    public DateTimeOffset ExpiresAt { get; } = expiresAt;
+    public readonly DateTimeOffset ExpiresAt = expiresAt;
 
-    public Deadline RenewAt { get; } = renewAt;
+    public readonly Deadline RenewAt = renewAt;
 
     public bool IsPolled => Reading.Source.PollInterval is not null;
 

@@ -46,14 +46,14 @@ internal static class RefreshPolicy
     /// <param name="now">The moment.</param>
     /// <param name="renewAt">When the token is to be renewed.</param>
     /// <param name="pollInterval">The provider's source's; null: it is not polled.</param>
-    /// <param name="keysCheck">When the keys are due; null: no signature is checked.</param>
-    public static Deadline NextCheck(Moment now, Deadline renewAt, TimeSpan? pollInterval, Deadline? keysCheck)
+    /// <param name="keysCheck">When the keys are due.</param>
+    public static Deadline NextCheck(Moment now, Deadline renewAt, TimeSpan? pollInterval, Deadline keysCheck)
     {
         // Due already: the source has nothing newer yet, and is asked again soon.
         Deadline due = renewAt.IsPast(now) ? Deadline.Pause(now, MinInterval) : renewAt;
         if (pollInterval is { } interval)
             due = due.Or(Deadline.Pause(now, interval));
-        return keysCheck is { } check ? due.Or(check) : due;
+        return due.Or(keysCheck);
     }
 
     /// <summary>When to try again after a refresh that failed while the current token is usable.</summary>

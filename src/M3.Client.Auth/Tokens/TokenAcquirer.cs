@@ -3,10 +3,17 @@ using System.Runtime.ExceptionServices;
 namespace M3.Client.Auth;
 
 /// <summary>How a refresh went.</summary>
-/// <param name="Token">The valid token; null when there is an error.</param>
-/// <param name="Error">Why there is none.</param>
-/// <param name="Source">The source that answered or failed; null: none was asked.</param>
-internal sealed record Acquisition(CachedToken? Token, Exception? Error, ITokenSource? Source);
+/// <param name="token">The valid token; null when there is an error.</param>
+/// <param name="error">Why there is none.</param>
+/// <param name="source">The source that answered or failed; null: none was asked.</param>
+internal sealed class Acquisition(CachedToken? token, Exception? error, ITokenSource? source)
+{
+    public readonly CachedToken? Token = token;
+
+    public readonly Exception? Error = error;
+
+    public readonly ITokenSource? Source = source;
+}
 
 /// <summary>Finds one valid token: the one at hand if that is still the right one, else the source's, validated.</summary>
 internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, Backchannel backchannel, IssuerMetadata metadata, JwksCache jwks,
@@ -58,21 +65,17 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
         }
     }
 
-    private TokenSourceContext NewContext(TokenReading? held, M3AccessToken? rejected, bool isUrgent) => new()
-    {
-        Rejected = rejected,
-        Current = held,
-        Backchannel = backchannel.Invoker,
-        IssuerUrl = options.IssuerUrl,
-        Audience = options.Audience,
-        RequiredScopes = (IReadOnlyCollection<string>)options.RequiredScopes,
-        TimeProvider = options.TimeProvider,
-        Metadata = metadata,
-        Failures = failures,
-        Log = log,
-        IsUrgent = isUrgent,
-        ClientSecret = options.ClientSecret,
-    };
+    private TokenSourceContext NewContext(TokenReading? held, M3AccessToken? rejected, bool isUrgent) =>
+        new(metadata, failures, log, options.ClientSecret, isUrgent)
+        {
+            Rejected = rejected,
+            Current = held,
+            Backchannel = backchannel.Invoker,
+            IssuerUrl = options.IssuerUrl,
+            Audience = options.Audience,
+            RequiredScopes = (IReadOnlyCollection<string>)options.RequiredScopes,
+            TimeProvider = options.TimeProvider,
+        };
 
     private ParsedJwt Parse(TokenReading? reading)
     {
@@ -118,7 +121,7 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
     // Once everything else is known.
     private CachedToken WithNextCheck(CachedToken token)
     {
-        token.DeferCheck(RefreshPolicy.NextCheck(_clock.Now, token.RenewAt, source.PollInterval, token.Keys is null ? null : jwks.NextCheck));
+        token.DeferCheck(RefreshPolicy.NextCheck(_clock.Now, token.RenewAt, source.PollInterval, token.Keys is null ? Deadline.Never : jwks.NextCheck));
         return token;
     }
 

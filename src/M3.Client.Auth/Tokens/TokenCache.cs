@@ -71,7 +71,9 @@ internal sealed class TokenCache : IDisposable
         if (isMine)
             _ = RefreshAsync(current, rejected: null);
         // While the current token is usable, nobody waits for the next; but what a polled source says at once counts at once.
-        return usable is not null && !refresh.IsCompleted ? HandOut(usable, cancellationToken) : HandOutAsync(refresh, cancellationToken);
+        return usable is not null && !refresh.IsCompleted && !usable.HasExpired(_clock.Now)
+            ? new(usable.Token)
+            : HandOutAsync(refresh, cancellationToken);
     }
 
     /// <summary>A newer token than the one that M3 refused; that one itself where there is none.</summary>
@@ -122,12 +124,9 @@ internal sealed class TokenCache : IDisposable
     private async ValueTask<M3AccessToken> HandOutAsync(Task<Acquisition> refresh, CancellationToken cancellationToken)
     {
         CachedToken found = (await refresh.WaitAsync(cancellationToken).ConfigureAwait(false)).Token!;
-        return await HandOut(found, cancellationToken).ConfigureAwait(false);
+        // Whoever waited may have waited past the expiry, be it for a thread: that is judged now, and nothing is awaited behind it.
+        return found.HasExpired(_clock.Now) ? await GetAsync(cancellationToken).ConfigureAwait(false) : found.Token;
     }
-
-    // Whoever waited may have waited past the expiry, be it for a thread: that is judged now, and nothing is awaited behind it.
-    private ValueTask<M3AccessToken> HandOut(CachedToken found, CancellationToken cancellationToken) =>
-        found.HasExpired(_clock.Now) ? GetAsync(cancellationToken) : new(found.Token);
 
     // Under the gate.
     private CachedToken? Announce(Moment now)

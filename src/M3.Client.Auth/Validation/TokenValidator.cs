@@ -15,7 +15,7 @@ internal sealed class TokenValidator(ValidationRules rules, TimeProvider timePro
     public IEnumerable<string> Checks => rules.Checks;
 
     /// <exception cref="M3AuthException">A rule is broken; the type says which.</exception>
-    public async ValueTask<ValidatedToken> ValidateAsync(ParsedJwt token, CancellationToken cancellationToken)
+    public async Task<ValidatedToken> ValidateAsync(ParsedJwt token, CancellationToken cancellationToken)
     {
         CheckHeader(token);
         KeySet? keys = null;
@@ -133,4 +133,9 @@ internal sealed class TokenValidator(ValidationRules rules, TimeProvider timePro
 }
 
 /// <summary>A token that passed, and the keys it was checked against: null when signatures are not checked.</summary>
-internal sealed record ValidatedToken(KeySet? Keys, M3AccessToken Token);
+internal sealed class ValidatedToken(KeySet? keys, M3AccessToken token)
+{
+    public readonly KeySet? Keys = keys;
+
+    public readonly M3AccessToken Token = token;
+}

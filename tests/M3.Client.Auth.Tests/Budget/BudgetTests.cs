@@ -240,7 +240,7 @@ public sealed class BudgetTests
     public void Of_two_pauses_that_come_at_once_the_longer_one_stays()
     {
         var clock = new FakeTimeProvider(DateTimeOffset.UnixEpoch);
-        InProcessPermitPool[] pools = [.. Enumerable.Range(0, 20_000).Select(_ => new InProcessPermitPool(100, TimeSpan.FromHours(1), clock))];
+        InProcessPermitPool[] pools = [.. Enumerable.Range(0, 20_000).Select(_ => new InProcessPermitPool("https://m3.test:443", 100, TimeSpan.FromHours(1), clock))];
 
         int rounds = Together.RunRounds(pools.Length, Pause(seconds: 20), Pause(seconds: 30));
 

@@ -48,7 +48,7 @@ internal sealed class KeyCacheFixture : IDisposable
     public Task<KeySet> GetAsync(CancellationToken cancellationToken = default) => Cache.GetAsync(cancellationToken).AsTask().WaitAsync(Patience, CancellationToken.None);
 
     public async Task<M3AccessToken> ValidateAsync(string token, CancellationToken cancellationToken = default) =>
-        (await Validator.ValidateAsync(ParsedJwt.Parse(token), cancellationToken).AsTask().WaitAsync(Patience, CancellationToken.None)).Token;
+        (await Validator.ValidateAsync(ParsedJwt.Parse(token), cancellationToken).WaitAsync(Patience, CancellationToken.None)).Token;
 
     /// <summary>The verdict: null when the token is valid. Whatever is no <see cref="M3AuthException"/> fails the test.</summary>
     public async Task<M3AuthException?> JudgeAsync(string token)

@@ -60,7 +60,7 @@ public sealed class ManySubjectsTests
 
     private static string Name(int i) => i.ToString(CultureInfo.InvariantCulture);
 
-    private InProcessPermitPool Create(int limit) => new(limit, TimeSpan.FromHours(1), _clock);
+    private InProcessPermitPool Create(int limit) => new("https://m3.test:443", limit, TimeSpan.FromHours(1), _clock);
 
     // Whoever is forgotten in between has a successor.
     private static void Call(InProcessPermitPool pool, string subject)

@@ -130,7 +130,7 @@ public sealed class PropertyTests
     {
         try
         {
-            ValueTask<ValidatedToken> validation = keyCache.Validator.ValidateAsync(ParsedJwt.Parse(token), default);
+            Task<ValidatedToken> validation = keyCache.Validator.ValidateAsync(ParsedJwt.Parse(token), default);
             return validation.IsCompleted ? Valid(validation) : throw new InvalidOperationException("it should not have to wait");
         }
         catch (M3AuthException e)
@@ -139,7 +139,7 @@ public sealed class PropertyTests
             return e.Error.ToString();
         }
 
-        static string Valid(ValueTask<ValidatedToken> validation)
+        static string Valid(Task<ValidatedToken> validation)
         {
             _ = validation.GetAwaiter().GetResult().Token.ToString();
             return "valid";

@@ -6,6 +6,6 @@ public enum RateLimitMode
     /// <summary>It fails at once with <see cref="RateLimitExceededException"/>.</summary>
     Reject,
 
-    /// <summary>It waits its turn, each subject's calls first come, first served; its token is looked at again before it goes.</summary>
+    /// <summary>It waits its turn, each subject's calls first come, first served; its token is checked again before it goes.</summary>
     Wait,
 }

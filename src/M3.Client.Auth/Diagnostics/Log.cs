@@ -79,7 +79,7 @@ internal sealed partial class Log
     [LoggerMessage(3, LogLevel.Warning, "The token goes to {Origin} over plain HTTP, where anybody on the way can read it (RequireHttps is off)")]
     public partial void PlainHttp(string origin);
 
-    [LoggerMessage(4, LogLevel.Warning, "The issuer's keys could not be refreshed: {Reason}. The known ones serve until {Until} at the latest")]
+    [LoggerMessage(4, LogLevel.Warning, "The issuer's keys could not be refreshed: {Reason}. The known ones are used until {Until} at the latest")]
     private partial void KeysNotRefreshed(string reason, string until);
 
     [LoggerMessage(5, LogLevel.Information, "The issuer's keys could be refreshed again")]
@@ -88,7 +88,7 @@ internal sealed partial class Log
     [LoggerMessage(7, LogLevel.Warning, "A request to {Origin} has an Authorization header of its own: it goes as it is, unchecked and not counted")]
     public partial void ForeignAuthorization(string origin);
 
-    [LoggerMessage(6, LogLevel.Warning, "The token could not be renewed: {Reason}. The current one serves until {Until}")]
+    [LoggerMessage(6, LogLevel.Warning, "The token could not be renewed: {Reason}. The current one is used until {Until}")]
     private partial void NotRenewed(string reason, string until);
 
     [LoggerMessage(8, LogLevel.Warning, "The token file {Path} can be read by other users; give it mode 600", EventName = "TokenFileIsOpen")]

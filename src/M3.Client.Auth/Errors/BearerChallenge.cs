@@ -36,7 +36,7 @@ public sealed class BearerChallenge
 
     /// <summary>
     /// The first Bearer challenge among the header's lines, preferring one that carries an <c>error</c>. Several challenges may
-    /// share a line or stand on several, in any order (RFC 9110, section 11.6.1); what is malformed is passed over.
+    /// share a line or stand on several, in any order (RFC 9110, section 11.6.1); what is malformed is ignored.
     /// </summary>
     internal static BearerChallenge? Find(IEnumerable<string> headerLines)
     {

@@ -74,7 +74,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         }
         catch (BackchannelException) when (known is not null)
         {
-            // The metadata may be down, and what they name not: then what was known before serves.
+            // The metadata may be down, and what they name not: then what was known before is used (stale-if-error).
             return known;
         }
 

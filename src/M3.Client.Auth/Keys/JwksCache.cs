@@ -1,12 +1,12 @@
 namespace M3.Client.Auth;
 
 /// <summary>
-/// The issuer's keys. A hit takes no lock and no I/O; one fetch at a time serves however many callers wait, on its own timeout;
+/// The issuer's keys. A hit takes no lock and no I/O; one fetch at a time is shared by however many callers wait, on its own timeout;
 /// a failed fetch never replaces good keys. Three durations explain it:
 /// <list type="bullet">
 /// <item>the lifetime: fresh until then, refreshed in the background from 80 % of it on;</item>
 /// <item>the cool-down (<see cref="RefetchAllowance"/>): unknown kids make the issuer be asked again twice at once, then once in 30 s;</item>
-/// <item>the outage: known keys serve up to 24 h past their lifetime while the issuer is down (M3 remains the gate).</item>
+/// <item>the outage: known keys are used up to 24 h past their lifetime (stale-if-error, RFC 5861) while the issuer is down (M3 remains the gate).</item>
 /// </list>
 /// </summary>
 internal sealed class JwksCache : IDisposable
@@ -56,7 +56,7 @@ internal sealed class JwksCache : IDisposable
     /// <summary>From when on <see cref="GetAsync"/> has something to do, so that nobody needs to ask before.</summary>
     public Deadline NextCheck => new(Volatile.Read(ref _nextCheckUtcTicks), Volatile.Read(ref _nextCheckMonotonic));
 
-    /// <summary>Whether a verdict on the current keys holds without another look: they are fresh, or the issuer is known to be down.</summary>
+    /// <summary>Whether a verdict on the current keys holds without asking the issuer: they are fresh, or the issuer is known to be down.</summary>
     public bool CanServe(Moment now) => Volatile.Read(ref _snapshot) is { } known
         && (!known.FreshUntil.IsPast(now) || (Volatile.Read(ref _lastFailure) is not null && !known.UsableUntil.IsPast(now)));
 
@@ -119,7 +119,7 @@ internal sealed class JwksCache : IDisposable
                 throw Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message}", failure);
         }
 
-        throw new InvalidTokenSignatureException(reason + " (its keys were looked at just now)");
+        throw new InvalidTokenSignatureException(reason + " (its keys were fetched just now)");
     }
 
     /// <summary>Fetches them now, whatever their age; a fetch in flight is waited for.</summary>
@@ -257,8 +257,8 @@ internal sealed class JwksCache : IDisposable
     // Under the gate.
     private M3AuthException CoolingDown(string reason, Moment now)
     {
-        string ago = $"its keys were looked at {Duration.Describe(new TimeSpan(now.Monotonic - _lastFetch.Monotonic))} ago, "
-            + $"and are again in {Duration.Describe(_allowance.Remaining(now))}";
+        string ago = $"its keys were fetched {Duration.Describe(new TimeSpan(now.Monotonic - _lastFetch.Monotonic))} ago, "
+            + $"and are fetched again in {Duration.Describe(_allowance.Remaining(now))}";
         return _lastFailure is { } failure
             ? Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
             : new InvalidTokenSignatureException($"{reason} ({ago})") { IsTransient = true };

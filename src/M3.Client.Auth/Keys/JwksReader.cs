@@ -6,7 +6,7 @@ using Duende.IdentityModel.Jwk;
 namespace M3.Client.Auth;
 
 /// <summary>
-/// Reads a JWKS (RFC 7517) key by key, so that one odd key is passed over and counted instead of costing the whole set.
+/// Reads a JWKS (RFC 7517) key by key, so that one odd key is ignored and counted instead of costing the whole set.
 /// </summary>
 internal static class JwksReader
 {

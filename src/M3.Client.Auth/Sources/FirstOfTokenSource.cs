@@ -13,8 +13,8 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
 
     public async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
-        if (context.Current is { } current && await PollAsync(current, context, cancellationToken).ConfigureAwait(false) is { } news)
-            return news;
+        if (context.Current is { } current && await PollAsync(current, context, cancellationToken).ConfigureAwait(false) is { } changed)
+            return changed;
 
         foreach (ITokenSource source in sources)
         {

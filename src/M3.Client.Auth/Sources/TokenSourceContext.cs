@@ -31,7 +31,7 @@ public sealed class TokenSourceContext
     public M3AccessToken? Rejected { get; init; }
 
     /// <summary>
-    /// The token in use, while it needs no successor and this read only asks whether there is news. A source made of others returns it as it
+    /// The token in use, while it needs no successor and this read only asks whether it has changed. A source made of others returns it as it
     /// is instead of asking a source that is not to be polled. Null, the default: a token is needed.
     /// </summary>
     public TokenReading? Current { get; init; }
@@ -71,8 +71,8 @@ public sealed class TokenSourceContext
     internal ITokenSource? FailedSource { get; private set; }
 
     /// <summary>
-    /// Reads another source as the provider would. A polled source answers from memory or a small file, and is read here and now, so that its
-    /// news counts for this very call. Any other may take its time, and does so neither on the caller's thread nor in its context; what it
+    /// Reads another source as the provider would. A polled source answers from memory or a small file, and is read here and now, so that a
+    /// change counts for this very call. Any other may take its time, and does so neither on the caller's thread nor in its context; what it
     /// fails with stands for 1 to 30 s, growing, and so does that it has no token.
     /// </summary>
     /// <param name="source">The source to read.</param>

@@ -15,7 +15,7 @@ public static class TokenSources
 
     /// <summary>
     /// A file that holds nothing but the token, as Docker and Kubernetes mount secrets. Read again when it changes; replacing it by a
-    /// rename is safe. While it is empty or gone, a token read before serves until it expires.
+    /// rename is safe. While it is empty or gone, a token read before is used until it expires.
     /// </summary>
     /// <param name="path">Its path. Other users should not be able to read it; a warning is logged if they are.</param>
     public static ITokenSource FromFile(string path)

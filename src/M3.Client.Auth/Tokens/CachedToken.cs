@@ -1,6 +1,6 @@
 namespace M3.Client.Auth;
 
-/// <summary>A validated token, what its verdict rests on, and when somebody has to look again.</summary>
+/// <summary>A validated token, what its verdict rests on, and when it has to be checked again.</summary>
 internal sealed class CachedToken(TokenReading reading, ValidatedToken validated, DateTimeOffset expiresAt, Deadline renewAt)
 {
     private long _nextCheckUtcTicks;

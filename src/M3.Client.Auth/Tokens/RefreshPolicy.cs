@@ -6,7 +6,7 @@ internal enum RefreshOutcome
     /// <summary>The new token replaces it.</summary>
     Use,
 
-    /// <summary>The refresh failed, and the current token serves on.</summary>
+    /// <summary>The refresh failed, and the current token is used on.</summary>
     Keep,
 
     /// <summary>Whoever waits gets the failure; the current token, if any, stays for when its keys or its source are back.</summary>
@@ -42,7 +42,7 @@ internal static class RefreshPolicy
         return Deadline.After(now, left - (ahead * (1 + (jitter * 0.1))));
     }
 
-    /// <summary>When a usable token's source or keys are to be looked at again.</summary>
+    /// <summary>When a usable token's source or keys are to be checked again.</summary>
     /// <param name="now">The moment.</param>
     /// <param name="renewAt">When the token is to be renewed.</param>
     /// <param name="pollInterval">The provider's source's; null: it is not polled.</param>

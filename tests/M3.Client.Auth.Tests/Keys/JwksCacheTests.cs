@@ -259,7 +259,7 @@ public sealed class JwksCacheTests
 
         M3AuthException? error = await keyCache.JudgeAsync(keyCache.TokenUnder("nobody's"));
 
-        Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("looked at just now"));
+        Assert.That(error, Is.TypeOf<InvalidTokenSignatureException>().With.Message.Contains("fetched just now"));
         Assert.That(keyCache.Issuer.JwksRequests, Is.EqualTo(2));
     }
 

@@ -53,7 +53,12 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
     /// <exception cref="M3AuthException">The request may not go, or not now; or there is no valid token any more.</exception>
     public async Task<AdmittedRequest> AdmitAsync(HttpRequestMessage request, Origin origin, M3AccessToken token, CancellationToken cancellationToken)
     {
-        int calls = ToolCalls.Count(request) ?? await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
+        if (ToolCalls.Count(request) is not { } calls)
+        {
+            calls = await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
+            token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         if (calls == 0)
             return new AdmittedRequest(token, default, null);
 

@@ -108,14 +108,18 @@ public sealed class M3AuthHandler : DelegatingHandler
         AdmittedRequest admitted = default;
         try
         {
-            M3AccessToken token = async
-                ? await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)
-                : GetTokenOnThisThread(cancellationToken);
-            if (!_registration.Admission.TryAdmit(request, origin, token, out admitted))
+            // Asynchronously that was tried already.
+            if (async || !_registration.Admission.TryAdmit(request, origin, out admitted))
             {
-                admitted = async
-                    ? await _registration.Admission.AdmitAsync(request, origin, token, cancellationToken).ConfigureAwait(false)
-                    : AdmitOnThisThread(request, origin, token, cancellationToken);
+                M3AccessToken token = async
+                    ? await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)
+                    : GetTokenOnThisThread(cancellationToken);
+                if (!_registration.Admission.TryAdmit(request, origin, token, out admitted))
+                {
+                    admitted = async
+                        ? await _registration.Admission.AdmitAsync(request, origin, token, cancellationToken).ConfigureAwait(false)
+                        : AdmitOnThisThread(request, origin, token, cancellationToken);
+                }
             }
 
             Attach(request, admitted.Token, origin);

@@ -1,4 +1,6 @@
+using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
+using System.Text.Json.Serialization;
 using M3.Client.Auth.Tests.Kit;
 using M3.Client.Auth.Tests.Sources;
 using Microsoft.Extensions.Time.Testing;
@@ -9,6 +11,18 @@ namespace M3.Client.Auth.Tests.Tokens;
 [Parallelizable(ParallelScope.All)]
 public sealed class ExpiryTests
 {
+    [Test]
+    public async Task A_body_that_takes_until_after_the_expiry_to_be_made_does_not_go_with_that_token([Values("tools/call", "ping")] string method)
+    {
+        using var fixture = new ClientFixture();
+        (await fixture.CallAsync()).Dispose();
+        var body = new SlowBody(() => fixture.Clock.Advance(TimeSpan.FromHours(2)), method);
+
+        await Assert.ThatAsync(() => fixture.Client.PostAsync(ClientFixture.Address, JsonContent.Create(body)), Throws.TypeOf<TokenExpiredException>());
+
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
     [Test]
     public async Task A_slow_source_that_returns_the_same_token_after_its_expiry_has_nothing_sent()
     {
@@ -117,6 +131,19 @@ public sealed class ExpiryTests
                 if (_mine.Value is { } mine)
                     mine.Value = read;
                 return read;
+            }
+        }
+    }
+
+    private sealed class SlowBody(Action make, string method)
+    {
+        [JsonPropertyName("method")]
+        public string Method
+        {
+            get
+            {
+                make();
+                return method;
             }
         }
     }

@@ -77,6 +77,45 @@ public sealed class TransitTests
         }), cancellationToken);
     }
 
+    // What was sent arrives, whether or not its caller still waits; a tool that hangs has begun all the same.
+    [TestCase(8)]
+    [TestCase(64)]
+    [CancelAfter(Patience)]
+    public async Task Calls_that_hang_or_are_cancelled_on_their_way(int callers, CancellationToken cancellationToken)
+    {
+        await using M3Counter m3 = await M3Counter.StartAsync(Limit, Window, Course.Seeded(Seed, random => new()
+        {
+            Answer = random.Next(2) == 0 ? AnswerKind.EventStream : AnswerKind.Json,
+            Transit = Delay(random, 100),
+            AfterHeaders = Delay(random, 100),
+            Hangs = random.Next(20) == 0,
+        }));
+        await using BudgetedClient client = await BudgetedClient.StartAsync(m3, RateLimitMode.Wait);
+        int givenUp = 0;
+
+        await Callers.RunAsync(callers, Calls, async id =>
+        {
+            // Each tenth gives up on its way, and whoever waits for a tool that hangs does so, too.
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            Task<HttpResponseMessage> sending = client.Http.SendToolCallAsync(id, patience.Token);
+            _ = m3.ReceivedAsync(id).ContinueWith(_ => patience.CancelAfter(id % 10 == 0 ? 50 : 1500), cancellationToken, TaskContinuationOptions.None, TaskScheduler.Default);
+            try
+            {
+                using HttpResponseMessage response = await sending;
+                await response.ReadTextAsync(patience.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                Interlocked.Increment(ref givenUp);
+            }
+        });
+        await m3.SettledAsync();
+
+        TestContext.Out.WriteLine($"callers: {callers}; {givenUp} given up; {m3.Limit}");
+        Assert.That(givenUp, Is.GreaterThan(Calls / 20));
+        Assert.That((m3.Limit.Admitted, m3.Limit.Refused), Is.EqualTo((Calls, 0)), "each call came to its tool, and M3 refused none");
+    }
+
     private static async Task KeepsInsideAsync(int callers, int limit, int calls, Func<int, Course> course, CancellationToken cancellationToken)
     {
         await using M3Counter m3 = await M3Counter.StartAsync(limit, Window, course);

@@ -24,14 +24,15 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
     /// <summary>Lets a request through whose token is cached and whose permits are at hand.</summary>
     /// <param name="request">The request.</param>
     /// <param name="origin">Where it goes.</param>
+    /// <param name="calls">How many tool calls it makes, once they are counted; null: they are not, or only its buffered body can tell.</param>
     /// <param name="admitted">The request's token and permits.</param>
     /// <returns>False: its token has to be had first, and then the rest decided with that.</returns>
-    public bool TryAdmit(HttpRequestMessage request, Origin origin, out AdmittedRequest admitted)
+    public bool TryAdmit(HttpRequestMessage request, Origin origin, ref int? calls, out AdmittedRequest admitted)
     {
         // The one look at the clocks: nothing is waited for from here on.
         Moment now = _clock.Now;
         if (_ownTokens?.TryGetCached(now) is { } token)
-            return TryAdmit(request, origin, token, now.Monotonic, out admitted);
+            return TryAdmit(request, origin, token, now.Monotonic, ref calls, out admitted);
         admitted = default;
         return false;
     }
@@ -40,20 +41,22 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
     /// <param name="request">The request.</param>
     /// <param name="origin">Where it goes.</param>
     /// <param name="token">Its token.</param>
+    /// <param name="calls">How many tool calls it makes, as above.</param>
     /// <param name="admitted">The request's token and permits.</param>
     /// <returns>False: <see cref="AdmitAsync"/> has to decide.</returns>
-    public bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, out AdmittedRequest admitted) =>
-        TryAdmit(request, origin, token, _clock.Monotonic, out admitted);
+    public bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, ref int? calls, out AdmittedRequest admitted) =>
+        TryAdmit(request, origin, token, _clock.Monotonic, ref calls, out admitted);
 
     /// <summary>Lets a request through as soon as it may go by the rules of the mode and of the application's own limiter.</summary>
     /// <param name="request">The request.</param>
     /// <param name="origin">Where it goes.</param>
-    /// <param name="token">Its token, which is looked at again after each wait.</param>
+    /// <param name="token">Its token, which is checked again after each wait.</param>
+    /// <param name="counted">How many tool calls it makes; null: its body has to be buffered to tell.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing of M3's limit.</param>
     /// <exception cref="M3AuthException">The request may not go, or not now; or there is no valid token any more.</exception>
-    public async Task<AdmittedRequest> AdmitAsync(HttpRequestMessage request, Origin origin, M3AccessToken token, CancellationToken cancellationToken)
+    public async Task<AdmittedRequest> AdmitAsync(HttpRequestMessage request, Origin origin, M3AccessToken token, int? counted, CancellationToken cancellationToken)
     {
-        if (ToolCalls.Count(request) is not { } calls)
+        if (counted is not { } calls)
         {
             calls = await ToolCalls.BufferAndCountAsync(request, cancellationToken).ConfigureAwait(false);
             token = await tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
@@ -95,13 +98,14 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
         return budget;
     }
 
-    private bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, long now, out AdmittedRequest admitted)
+    private bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, long now, ref int? calls, out AdmittedRequest admitted)
     {
         admitted = default;
-        if ((IsCounting ? ToolCalls.Count(request) : 0) is not { } calls || (calls > 0 && options.RateLimiter is not null))
+        calls ??= IsCounting ? ToolCalls.Count(request) : 0;
+        if (calls is not { } count || (count > 0 && options.RateLimiter is not null))
             return false;
         Permit permit = default;
-        if (calls > 0 && BudgetOf(origin)?.TryAcquire(token.Subject, calls, now, out permit) == false)
+        if (count > 0 && BudgetOf(origin)?.TryAcquire(token.Subject, count, now, out permit) == false)
             return false;
         admitted = new AdmittedRequest(token, permit, null);
         return true;

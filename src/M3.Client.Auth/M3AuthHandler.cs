@@ -53,8 +53,9 @@ public sealed class M3AuthHandler : DelegatingHandler
         try
         {
             Origin origin = _registration.Origins.Check(request);
-            if (!_registration.Admission.TryAdmit(request, origin, out admitted))
-                return WalkAsync(request, origin, async: true, cancellationToken);
+            int? calls = null;
+            if (!_registration.Admission.TryAdmit(request, origin, ref calls, out admitted))
+                return WalkAsync(request, origin, calls, async: true, cancellationToken);
 
             Attach(request, admitted.Token, origin);
             Task<HttpResponseMessage> sending = base.SendAsync(request, cancellationToken);
@@ -78,19 +79,8 @@ public sealed class M3AuthHandler : DelegatingHandler
         if (!IsOurs(request))
             return base.Send(request, cancellationToken);
 
-        Origin origin;
-        try
-        {
-            origin = _registration.Origins.Check(request);
-        }
-        catch (Exception e)
-        {
-            Fail(e, default);
-            throw;
-        }
-
         // It has ended when it returns: whatever waits in it waits on this thread.
-        return WalkAsync(request, origin, async: false, cancellationToken).GetAwaiter().GetResult();
+        return WalkAsync(request, trusted: null, calls: null, async: false, cancellationToken).GetAwaiter().GetResult();
     }
 
     /// <inheritdoc />
@@ -102,23 +92,24 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // Token, budget, header, send, read the answer: where something has to be waited for, or all of it on the caller's thread.
-    private async Task<HttpResponseMessage> WalkAsync(HttpRequestMessage request, Origin origin, bool async, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> WalkAsync(HttpRequestMessage request, Origin? trusted, int? calls, bool async, CancellationToken cancellationToken)
     {
         Uri? target = request.RequestUri;
         AdmittedRequest admitted = default;
         try
         {
-            // Asynchronously that was tried already.
-            if (async || !_registration.Admission.TryAdmit(request, origin, out admitted))
+            // Asynchronously both were tried already.
+            Origin origin = trusted ?? _registration.Origins.Check(request);
+            if (async || !_registration.Admission.TryAdmit(request, origin, ref calls, out admitted))
             {
                 M3AccessToken token = async
                     ? await _registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false)
                     : GetTokenOnThisThread(cancellationToken);
-                if (!_registration.Admission.TryAdmit(request, origin, token, out admitted))
+                if (!_registration.Admission.TryAdmit(request, origin, token, ref calls, out admitted))
                 {
                     admitted = async
-                        ? await _registration.Admission.AdmitAsync(request, origin, token, cancellationToken).ConfigureAwait(false)
-                        : AdmitOnThisThread(request, origin, token, cancellationToken);
+                        ? await _registration.Admission.AdmitAsync(request, origin, token, calls, cancellationToken).ConfigureAwait(false)
+                        : AdmitOnThisThread(request, origin, token, calls, cancellationToken);
                 }
             }
 
@@ -269,8 +260,8 @@ public sealed class M3AuthHandler : DelegatingHandler
     private M3AccessToken GetTokenOnThisThread(CancellationToken cancellationToken) =>
         Wait(() => _registration.Tokens.GetTokenAsync(cancellationToken).AsTask(), cancellationToken);
 
-    private AdmittedRequest AdmitOnThisThread(HttpRequestMessage request, Origin origin, M3AccessToken token, CancellationToken cancellationToken) =>
-        Wait(() => _registration.Admission.AdmitAsync(request, origin, token, cancellationToken), cancellationToken);
+    private AdmittedRequest AdmitOnThisThread(HttpRequestMessage request, Origin origin, M3AccessToken token, int? calls, CancellationToken cancellationToken) =>
+        Wait(() => _registration.Admission.AdmitAsync(request, origin, token, calls, cancellationToken), cancellationToken);
 
     private M3AccessToken? RenewOnThisThread(M3AccessToken rejected, CancellationToken cancellationToken) =>
         Wait(() => TryRenewAsync(rejected, cancellationToken), cancellationToken);

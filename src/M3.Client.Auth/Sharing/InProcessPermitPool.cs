@@ -57,7 +57,6 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
             SubjectPermits permits = PermitsOf(subject ?? "", now);
             if (TryTake(permits, count, now) is { } result)
                 return new(result);
-            _last = null;
         }
     }
 
@@ -91,7 +90,7 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
     {
         while (true)
         {
-            SubjectPermits permits = Find(subject, _clock.Now);
+            SubjectPermits permits = PermitsOf(subject, _clock.Now);
             await permits.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
@@ -146,7 +145,7 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
     {
         // One subject after the other is the rule: the last one is found without hashing its name.
         SubjectPermits found;
-        if (_last is { } last && ReferenceEquals(last.Subject, subject))
+        if (_last is { } last && ReferenceEquals(last.Subject, subject) && !last.Permits.Ring.IsRetired)
         {
             found = last.Permits;
         }

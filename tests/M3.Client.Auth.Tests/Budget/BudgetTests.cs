@@ -236,6 +236,7 @@ public sealed class BudgetTests
         Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
     }
 
+    [Category("ManyRounds")]
     [Test]
     public void Of_two_pauses_that_come_at_once_the_longer_one_stays()
     {

@@ -455,6 +455,7 @@ public sealed class JwksCacheTests
         Assert.That(await keyCache.JudgeAsync(keyCache.TokenUnder("rsa-2")), Is.Null);
     }
 
+    [Category("ManyRounds")]
     [Test]
     public async Task Ten_thousand_random_kids_within_a_minute_cost_three_refetches()
     {

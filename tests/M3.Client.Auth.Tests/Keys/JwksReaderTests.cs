@@ -95,6 +95,7 @@ public sealed class JwksReaderTests
         AssertVerifies(keys);
     }
 
+    [Category("ManyRounds")]
     [Test]
     public void One_key_verifies_for_many_threads_at_once([Values("RS256", "ES256")] string algorithm)
     {

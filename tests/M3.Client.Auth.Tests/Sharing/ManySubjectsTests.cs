@@ -11,6 +11,7 @@ public sealed class ManySubjectsTests
 {
     private readonly FakeTimeProvider _clock = new();
 
+    [Category("ManyRounds")]
     [Test]
     public void Half_a_million_subjects_within_one_window_cost_each_its_share()
     {
@@ -24,6 +25,7 @@ public sealed class ManySubjectsTests
             Assert.That(pool.TryAcquire(Name(i), 1, _clock.GetTimestamp(), out _), Is.False, Name(i));
     }
 
+    [Category("ManyRounds")]
     [Test]
     public void Subjects_of_windows_past_are_forgotten()
     {

@@ -119,6 +119,7 @@ public sealed class PermitRingTests
         }
     }
 
+    [Category("ManyRounds")]
     [Test]
     public void Threads_that_take_several_at_once_take_exactly_the_limit_in_every_window()
     {
@@ -143,6 +144,7 @@ public sealed class PermitRingTests
         }
     }
 
+    [Category("ManyRounds")]
     [TestCase(1)]
     [TestCase(10)]
     [TestCase(1000)]
@@ -172,6 +174,7 @@ public sealed class PermitRingTests
         }
     }
 
+    [Category("ManyRounds")]
     [TestCase(1)]
     [TestCase(2)]
     public void A_request_that_is_just_being_counted_in_counts_for_whoever_comes_meanwhile(int limit)
@@ -207,6 +210,7 @@ public sealed class PermitRingTests
         Assert.That(ring.TryRetire(Start + 5000), Is.False, "once");
     }
 
+    [Category("ManyRounds")]
     [TestCase(1)]
     [TestCase(3)]
     public void Of_a_request_and_a_retirement_at_once_one_alone_succeeds(int limit)

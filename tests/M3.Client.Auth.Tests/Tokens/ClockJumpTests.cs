@@ -141,6 +141,7 @@ public sealed class ClockJumpTests
 
     // A week on a machine whose clock is set by hours at random moments, both ways, and put right again. While it is wrong, calls fail as
     // they would in a new process; a minute after it was put right everything is as it should be.
+    [Category("ManyRounds")]
     [TestCase(1)]
     [TestCase(2)]
     [TestCase(3)]

@@ -12,6 +12,7 @@ namespace M3.Client.Auth.Tests.Validation;
 /// No text, whatever it is, makes the library throw anything but an <see cref="M3AuthException"/>, and none but what the issuer signed is
 /// accepted. A failure prints the seed that repeats it.
 /// </summary>
+[Category("ManyRounds")]
 [NonParallelizable]
 public sealed class PropertyTests
 {

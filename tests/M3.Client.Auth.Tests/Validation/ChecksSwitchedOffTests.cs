@@ -51,6 +51,21 @@ public sealed class ChecksSwitchedOffTests
         Assert.That(fixture.Log.Warnings.Single(), Does.StartWith("The check of the token's issuer is off (M3_OAUTH2_VALIDATE_ISS=false)"));
     }
 
+    [TestCase(true, "signature, exp, nbf and iat, iss, aud, scopes")]
+    [TestCase(false, "nbf and iat, scopes")]
+    public async Task The_log_tells_which_checks_a_token_passed(bool on, string checks)
+    {
+        using var fixture = new ClientFixture(options =>
+        {
+            options.Debug = true;
+            options.ValidateSignature = options.ValidateLifetime = options.ValidateIssuer = options.ValidateAudience = on;
+        });
+
+        (await fixture.CallAsync()).Dispose();
+
+        Assert.That(fixture.Log.Lines, Has.One.Property(nameof(LogLine.Text)).Contains($"; checked {checks}; scopes read:mimic-data"));
+    }
+
     [TestCase("HS256")]
     [TestCase("none")]
     [TestCase("RS512")]

@@ -57,20 +57,27 @@ public sealed class HintTests
     [TestCase("""{"aud":"app","azp":"app"}""", null, "aud is the client's own id")]
     [TestCase("""{"aud":["app"],"client_id":"app"}""", null, "aud is the client's own id")]
     [TestCase("""{"aud":"app"}""", "app", "aud is the client's own id")]
+    [TestCase("""{"aud":"app","appid":"app"}""", null, "aud is the client's own id")]
+    [TestCase("""{"aud":"app","azp":"app","client_id":"other"}""", null, "aud is the client's own id")]
+    [TestCase("""{"aud":"app","client_id":"app","appid":"other"}""", null, "aud is the client's own id")]
     [TestCase("""{"client_id":"app","token_use":"access"}""", null, "Cognito")]
     [TestCase("""{"aud":"m3-api/"}""", null, "a slash at the end or by api:// only")]
     [TestCase("""{"aud":"api://m3-api"}""", null, "a slash at the end or by api:// only")]
+    [TestCase("""{"aud":["other","api://m3-api"]}""", null, "a slash at the end or by api:// only")]
     [TestCase("""{"aud":"00000003-0000-0000-c000-000000000000"}""", null, "Microsoft Graph")]
+    [TestCase("""{"aud":["other","https://graph.microsoft.com/"]}""", null, "Microsoft Graph")]
     [TestCase("""{"aud":"account","azp":"app"}""", null, "Keycloak's default")]
     public async Task An_audience_that_is_a_usual_slip(string claims, string? clientId, string hint)
     {
-        Dictionary<string, object> all = Claims();
-        all.Remove("aud");
-        foreach (JsonProperty claim in JsonDocument.Parse(claims).RootElement.EnumerateObject())
-            all[claim.Name] = claim.Value;
-
-        Assert.That(await FindErrorAsync(all, options => options.ClientId = clientId), Is.TypeOf<InvalidAudienceException>().With.Message.Contains(hint));
+        Assert.That(await FindErrorAsync(WithAudience(claims), options => options.ClientId = clientId), Is.TypeOf<InvalidAudienceException>().With.Message.Contains(hint));
     }
+
+    [TestCase("""{"aud":"other","azp":"app"}""", "app", "'other', but M3_OAUTH2_AUDIENCE is 'm3-api'")]
+    [TestCase("""{"aud":["account","other"]}""", null, "'account other', but M3_OAUTH2_AUDIENCE is 'm3-api'")]
+    [TestCase("""{}""", null, "it has no aud of one or several names, and M3_OAUTH2_AUDIENCE is 'm3-api'")]
+    public async Task An_audience_that_is_no_usual_slip_has_no_hint(string claims, string? clientId, string expected) =>
+        Assert.That(await FindErrorAsync(WithAudience(claims), options => options.ClientId = clientId),
+            Is.TypeOf<InvalidAudienceException>().With.Message.EqualTo($"Invalid token audience: {expected}"));
 
     [TestCase("""{"permissions":["read:mimic-data"]}""", "permissions")]
     [TestCase("""{"roles":["read:mimic-data"]}""", "roles")]
@@ -96,6 +103,40 @@ public sealed class HintTests
         Assert.That(await FindErrorAsync(all), Is.TypeOf<MissingScopesException>().With.Message.EqualTo("Missing required scopes: read:mimic-data (the token has openid)"));
     }
 
+    [Test]
+    public async Task A_granted_scope_that_stands_elsewhere_too_is_no_hint_at_the_missing_one()
+    {
+        Dictionary<string, object> claims = Claims(scope: "read:notes");
+        claims["permissions"] = (string[])["read:notes"];
+
+        Assert.That(await FindErrorAsync(claims, options => options.RequiredScopes.Add("read:notes")),
+            Is.TypeOf<MissingScopesException>().With.Message.EqualTo("Missing required scopes: read:mimic-data (the token has read:notes)"));
+    }
+
+    [Test]
+    public async Task A_token_without_issuer_is_told_so()
+    {
+        Dictionary<string, object> claims = Claims();
+        claims.Remove("iss");
+
+        Assert.That(await FindErrorAsync(claims), Is.TypeOf<InvalidIssuerException>()
+            .With.Message.EqualTo("Invalid token issuer: it has no iss, and M3_OAUTH2_ISSUER_URL is 'https://issuer.test/'"));
+    }
+
+    [TestCase(null, "Token has expired: it has no exp")]
+    [TestCase("tomorrow", "Token has expired: its exp is not a date in seconds")]
+    [TestCase(1e14, "Token has expired: its exp is not a date in seconds")]
+    [TestCase(1e30, "Token has expired: its exp is not a date in seconds")]
+    public async Task An_expiry_that_is_no_date_and_does_not_look_like_milliseconds_has_no_hint(object? expiry, string expected)
+    {
+        Dictionary<string, object> claims = Claims();
+        claims.Remove("exp");
+        if (expiry is not null)
+            claims["exp"] = expiry;
+
+        Assert.That(await FindErrorAsync(claims), Is.TypeOf<TokenExpiredException>().With.Message.EqualTo(expected));
+    }
+
     [TestCase("exp", typeof(TokenExpiredException))]
     [TestCase("nbf", typeof(TokenNotYetValidException))]
     [TestCase("iat", typeof(TokenNotYetValidException))]
@@ -109,7 +150,8 @@ public sealed class HintTests
 
     [TestCase(-7200, 0, "this machine's clock is 2 h ahead of the issuer's")]
     [TestCase(7200, 0, "this machine's clock is 2 h behind the issuer's")]
-    [TestCase(30, 0, null)]
+    [TestCase(60, 0, "this machine's clock is 60 s behind the issuer's")]
+    [TestCase(59, 0, null)]
     [TestCase(-7200, 7200, null)]
     public async Task A_clock_that_is_off_by_the_issuers_own(int issuerAhead, int age, string? hint)
     {
@@ -138,6 +180,15 @@ public sealed class HintTests
         Assert.That(log.Warnings, hasToken
             ? Has.One.StartWith("OAuth2 for M3 is off (HINTS_ENABLED is not 'true'), but HINTS_TOKEN is set: requests go without it")
             : Is.Empty);
+    }
+
+    private static Dictionary<string, object> WithAudience(string claims)
+    {
+        Dictionary<string, object> all = Claims();
+        all.Remove("aud");
+        foreach (JsonProperty claim in JsonDocument.Parse(claims).RootElement.EnumerateObject())
+            all[claim.Name] = claim.Value;
+        return all;
     }
 
     private static Dictionary<string, object> Claims(string iss = Issuer, string scope = "read:mimic-data") => new()

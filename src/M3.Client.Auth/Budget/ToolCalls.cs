@@ -38,8 +38,7 @@ internal static class ToolCalls
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            // Too long; or it cannot be written at all, which its sending will tell better.
-            return 1;
+            // Too long; or it cannot be written at all, which its sending will tell better. Its length stays unknown.
         }
 
         return Count(request) ?? 1;
@@ -64,7 +63,7 @@ internal static class ToolCalls
         long? length = content.Headers.ContentLength;
         if (content is JsonContent && length is null)
             return null;
-        return length is > 0 and <= LongestBody ? CountIn(content, (int)length) : 1;
+        return length <= LongestBody ? CountIn(content, (int)length) : 1;
     }
 
     // Written to memory: unlike a stream that is read, this leaves nothing behind for whoever sends the content.
@@ -123,7 +122,7 @@ internal static class ToolCalls
         }
 
         int methods = 0;
-        bool isCall = true;
+        bool isCall = false;
         bool isAnswer = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {

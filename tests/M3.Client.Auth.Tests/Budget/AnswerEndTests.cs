@@ -93,6 +93,21 @@ public sealed class AnswerEndTests
         Assert.That((await world.FailAsync()).RetryAfter, Is.EqualTo(Hour), "it was given back once");
     }
 
+    [Test]
+    public async Task Whoever_disposes_of_an_event_stream_disposes_of_what_is_behind_it([Values] bool ofResponse)
+    {
+        using var world = new World();
+        var inner = new EndlessStream();
+        using HttpResponseMessage response = await world.StreamAsync(inner);
+
+        if (ofResponse)
+            response.Dispose();
+        else
+            (await response.Content.ReadAsStreamAsync()).Dispose();
+
+        Assert.That(inner.IsDisposed);
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task An_event_stream_that_breaks_off_counts_five_seconds_longer(bool isSynchronous)
@@ -164,6 +179,7 @@ public sealed class AnswerEndTests
 
         Assert.That(response.Content.Headers.ContentType!.ToString(), Is.EqualTo("Text/Event-Stream; charset=utf-8"));
         Assert.That(response.Content.Headers.GetValues("X-Odd"), Is.EqualTo(["a", "b"]));
+        Assert.That(response.Content.Headers.ContentLength, Is.Null, "nobody knows it beforehand");
         Stream stream = await response.Content.ReadAsStreamAsync();
         Assert.That((stream.CanRead, stream.CanSeek, stream.CanWrite, stream.CanTimeout), Is.EqualTo((true, false, false, false)));
         Assert.That(await new StreamReader(stream).ReadToEndAsync(), Is.EqualTo("data: 1\n\n"));

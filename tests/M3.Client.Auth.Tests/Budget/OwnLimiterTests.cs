@@ -114,6 +114,18 @@ public sealed class OwnLimiterTests
     }
 
     [Test]
+    public async Task A_lease_that_is_none_is_given_back_too()
+    {
+        using var limiter = new RefusingLimiter();
+        using var fixture = new ClientFixture(options => options.RateLimiter = limiter);
+
+        RateLimitExceededException error = await fixture.FailAsync<RateLimitExceededException>();
+
+        Assert.That(error.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(7)));
+        Assert.That(limiter.Disposed, Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task It_is_not_asked_for_what_M3_does_not_count()
     {
         using PartitionedRateLimiter<HttpRequestMessage> limiter = PartitionedRateLimiter.Create<HttpRequestMessage, string>(
@@ -130,4 +142,34 @@ public sealed class OwnLimiterTests
     private static PartitionedRateLimiter<HttpRequestMessage> OnePerPath(int queue = 0) =>
         PartitionedRateLimiter.Create<HttpRequestMessage, string>(request => RateLimitPartition.GetConcurrencyLimiter(
             request.RequestUri!.AbsolutePath, _ => new ConcurrencyLimiterOptions { PermitLimit = 1, QueueLimit = queue }));
+
+    private sealed class RefusingLimiter : PartitionedRateLimiter<HttpRequestMessage>
+    {
+        public int Disposed { get; private set; }
+
+        public override RateLimiterStatistics? GetStatistics(HttpRequestMessage resource) => null;
+
+        protected override RateLimitLease AttemptAcquireCore(HttpRequestMessage resource, int permitCount) => new Refusal(this);
+
+        protected override ValueTask<RateLimitLease> AcquireAsyncCore(HttpRequestMessage resource, int permitCount, CancellationToken cancellationToken) => new(new Refusal(this));
+
+        private sealed class Refusal(RefusingLimiter limiter) : RateLimitLease
+        {
+            public override bool IsAcquired => false;
+
+            public override IEnumerable<string> MetadataNames => [MetadataName.RetryAfter.Name];
+
+            public override bool TryGetMetadata(string metadataName, out object? metadata)
+            {
+                metadata = TimeSpan.FromSeconds(7);
+                return true;
+            }
+
+            protected override void Dispose(bool disposing)
+            {
+                limiter.Disposed++;
+                base.Dispose(disposing);
+            }
+        }
+    }
 }

@@ -28,6 +28,7 @@ public sealed class ToolCallTests
     // The client's answers to what the server asks of it.
     [TestCase("""{"jsonrpc":"2.0","id":1,"result":{"method":"tools/call"}}""", 0)]
     [TestCase("""{"jsonrpc":"2.0","id":1,"error":{"code":-32601}}""", 0)]
+    [TestCase("""{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":-32601}}""", 0)]
     public Task One_message_is_counted_by_its_method(string body, int expected) => AssertCountedAsync(Text(body), expected);
 
     [TestCase("[" + Call + "," + Call + "," + Call + "]", 3)]
@@ -54,6 +55,21 @@ public sealed class ToolCallTests
     [TestCase("method=tools/list")]
     [TestCase("""{"method":"tools/list"} // a comment""")]
     public Task What_cannot_be_told_is_counted_once(string body) => AssertCountedAsync(Text(body), 1);
+
+    [TestCase(100)]
+    [TestCase(4096)]
+    public void A_body_of_the_usual_size_is_counted_in_memory_that_is_there_already(int length)
+    {
+        using var usual = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Content = new ByteArrayContent([.. Call.PadRight(length).Select(one => (byte)one)]) };
+        using var longer = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address) { Content = new ByteArrayContent([.. Call.PadRight(4097).Select(one => (byte)one)]) };
+        ToolCalls.Count(longer);
+        ToolCalls.Count(usual);
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        ToolCalls.Count(usual);
+
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4096));
+    }
 
     [Test]
     public async Task What_is_no_UTF_8_is_counted_once()

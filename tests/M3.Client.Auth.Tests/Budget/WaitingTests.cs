@@ -30,6 +30,7 @@ public sealed class WaitingTests
         Assert.That(sent, Is.EqualTo(expected));
         // Only the first of each further hundred had to wait.
         Assert.That(world.Told, Is.EqualTo([TimeSpan.FromMinutes(50), TimeSpan.FromMinutes(50)]));
+        Assert.That(world.ClientFixture.Log.Lines.Count(line => line.Event.Name == nameof(Log.WaitingForBudget)), Is.EqualTo(2));
     }
 
     [Test]

@@ -1,5 +1,3 @@
-using System.Collections;
-using System.Collections.Concurrent;
 using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -247,7 +245,7 @@ public sealed class AddM3AuthTests
     public async Task A_structured_sink_of_the_factorys_own_log_never_gets_the_header(string? redacted)
     {
         using var app = new App(Good);
-        using var sink = new StructuredSink();
+        using var sink = new RecordingLoggerFactory();
         app.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(sink));
         IHttpClientBuilder builder = app.AddClient("m3").AddM3Auth(app.Wire);
         if (redacted is not null)
@@ -263,7 +261,7 @@ public sealed class AddM3AuthTests
             (await app.Client("m3").SendAsync(request)).Dispose();
         }
 
-        string log = string.Join('\n', sink.Lines);
+        string log = sink.Everything;
         Assert.That(sink.Categories, Is.SupersetOf((string[])["System.Net.Http.HttpClient.m3.LogicalHandler", "System.Net.Http.HttpClient.m3.ClientHandler"]));
         // Without the log in the test's own output.
         Assert.That(app.ClientFixture.Token!.Split('.')[1..].Any(log.Contains), Is.False, "the token is in the log");
@@ -274,7 +272,7 @@ public sealed class AddM3AuthTests
     public async Task The_factory_logs_of_other_clients_and_without_its_loggers_are_as_they_were()
     {
         using var app = new App(Good);
-        using var sink = new StructuredSink();
+        using var sink = new RecordingLoggerFactory();
         app.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(sink));
         app.AddClient("m3").AddM3Auth(app.Wire).RemoveAllLoggers();
         app.AddClient("other");
@@ -284,7 +282,7 @@ public sealed class AddM3AuthTests
 
         using var request = new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address) { Headers = { Authorization = new("Bearer", "somebody-else-s") } };
         (await app.Client("other").SendAsync(request)).Dispose();
-        Assert.That(string.Join('\n', sink.Lines), Does.Contain("Authorization=Bearer somebody-else-s"));
+        Assert.That(sink.Everything, Does.Contain("Authorization=Bearer somebody-else-s"));
     }
 
     [Test]
@@ -348,54 +346,6 @@ public sealed class AddM3AuthTests
         {
             count();
             return base.SendAsync(request, cancellationToken);
-        }
-    }
-
-    /// <summary>Keeps all that a line or a scope holds: its text, its values, and the public properties behind them.</summary>
-    private sealed class StructuredSink : ILoggerProvider
-    {
-        private readonly ConcurrentQueue<string> _lines = new();
-        private readonly ConcurrentDictionary<string, bool> _categories = new();
-
-        public IEnumerable<string> Lines => _lines;
-
-        public IEnumerable<string> Categories => _categories.Keys;
-
-        public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
-
-        public void Dispose()
-        {
-        }
-
-        private static string Show(object? value, int depth = 0) => value switch
-        {
-            null => "",
-            string text => text,
-            IEnumerable<KeyValuePair<string, object?>> pairs => string.Join(" ", pairs.Select(pair => $"{pair.Key}={Show(pair.Value, depth + 1)}")) + ShowProperties(value, depth),
-            IEnumerable several => string.Join(",", several.Cast<object?>().Select(one => Show(one, depth + 1))),
-            _ => value + ShowProperties(value, depth),
-        };
-
-        private static string ShowProperties(object value, int depth) => depth > 3 || value.GetType().IsPrimitive ? "" : string.Concat(value.GetType().GetProperties()
-            .Where(property => property.GetIndexParameters().Length == 0 && property.PropertyType != typeof(Type))
-            .Select(property => $" {property.Name}={Show(property.GetValue(value), depth + 1)}"));
-
-        private sealed class Logger(StructuredSink sink, string category) : ILogger
-        {
-            public IDisposable? BeginScope<TState>(TState state)
-                where TState : notnull
-            {
-                sink._lines.Enqueue(Show(state));
-                return null;
-            }
-
-            public bool IsEnabled(LogLevel logLevel) => true;
-
-            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-            {
-                sink._categories[category] = true;
-                sink._lines.Enqueue($"{formatter(state, exception)} | {Show(state)}");
-            }
         }
     }
 }

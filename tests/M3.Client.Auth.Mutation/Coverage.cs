@@ -48,8 +48,12 @@ internal sealed record Coverage(List<CoveredTest> Tests, Dictionary<int, List<in
     public IEnumerable<CoveredTest> Find(int mutant, string room)
     {
         string[] folders = [.. FoldersOf(room).Select(folder => $".Tests.{folder}.")];
-        return TestsOf.GetValueOrDefault(mutant, []).Select(index => Tests[index])
-            .OrderByDescending(test => folders.Any(folder => test.Name.Contains(folder, StringComparison.Ordinal))).ThenBy(test => test.Seconds).Take(Most);
+        // What is passed by when a test has ended already, in the background, is no test's: all of the room's have to be tried.
+        IEnumerable<CoveredTest> covering = TestsOf.TryGetValue(mutant, out List<int>? indexes)
+            ? indexes.Select(index => Tests[index])
+            : Tests.Where(test => folders.Any(folder => test.Name.Contains(folder, StringComparison.Ordinal)));
+        return covering.OrderByDescending(test => folders.Any(folder => test.Name.Contains(folder, StringComparison.Ordinal)))
+            .ThenBy(test => test.Seconds).Take(Most);
     }
 
     private static string[] FoldersOf(string room) => room switch

@@ -21,9 +21,7 @@ internal sealed record Mutant(int Id, string Room, string Place, string Change)
             string[] source = file.Value.GetProperty("source").GetString()!.Split('\n');
             foreach (JsonElement mutant in file.Value.GetProperty("mutants").EnumerateArray())
             {
-                // Stryker is told to meet next to none itself, and gives that as the reason why it passes the others by.
-                bool isOurs = mutant.TryGetProperty("statusReason", out JsonElement reason) && reason.GetString() == "Removed by mutate filter";
-                if (!isOurs && mutant.GetProperty("status").GetString() is "Ignored" or "CompileError")
+                if (mutant.GetProperty("status").GetString() is "Ignored" or "CompileError")
                     continue;
                 JsonElement location = mutant.GetProperty("location");
                 int line = location.GetProperty("start").GetProperty("line").GetInt32();

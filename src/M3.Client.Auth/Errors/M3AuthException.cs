@@ -23,6 +23,7 @@ public abstract class M3AuthException : Exception
         Error = error;
         Remedy = remedy;
         IsTransient = isTransient;
+        HelpLink = HelpLinks.To(SectionOf(error));
     }
 
     /// <summary>Which failure this is.</summary>
@@ -31,10 +32,10 @@ public abstract class M3AuthException : Exception
     /// <summary>The message as M3's OAuth2 guide documents it, without the detail.</summary>
     public string DocumentedMessage => Documented(Error);
 
-    /// <summary>What to do about it, naming the registration's own settings, and the section of TROUBLESHOOTING.md that says more.</summary>
+    /// <summary>What to do about it, naming the registration's own settings, and the address that says more: the same as <see cref="Exception.HelpLink"/>.</summary>
     public string Remedy
     {
-        get => $"{field.Replace(PrefixOfSettings, Prefix ?? SettingNames.DefaultPrefix, StringComparison.Ordinal)} See TROUBLESHOOTING.md#{SectionOf(Error)}.";
+        get => $"{field.Replace(PrefixOfSettings, Prefix ?? SettingNames.DefaultPrefix, StringComparison.Ordinal)} See {HelpLinks.To(SectionOf(Error))}";
         internal set;
     }
 

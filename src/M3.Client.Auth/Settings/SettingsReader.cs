@@ -30,7 +30,7 @@ internal sealed class SettingsReader
         reader.ReadM3s(options);
         reader.ReadOurs(options);
         if (reader._failures.Count > 0)
-            throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), reader._failures);
+            throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), reader._failures) { HelpLink = HelpLinks.To(HelpLinks.Settings) };
     }
 
     private void ReadM3s(M3AuthOptions options)

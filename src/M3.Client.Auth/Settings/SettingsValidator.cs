@@ -44,7 +44,7 @@ internal static class SettingsValidator
 
     private static M3AuthOptions ThrowIfAny(List<string> failures, M3AuthOptions options) => failures.Count == 0
         ? options
-        : throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), failures);
+        : throw new OptionsValidationException(nameof(M3AuthOptions), typeof(M3AuthOptions), failures) { HelpLink = HelpLinks.To(HelpLinks.Settings) };
 
     private static void CheckIssuance(M3AuthOptions options, List<string> failures)
     {

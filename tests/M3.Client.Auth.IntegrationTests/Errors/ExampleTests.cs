@@ -134,7 +134,7 @@ public sealed class ExampleTests
                 Assert.That(problem.GetProperty("title").GetString(), Is.EqualTo(title));
                 Assert.That(problem.GetProperty("detail").GetString(), Does.StartWith(title));
                 Assert.That(problem.GetProperty("error").GetString(), Is.EqualTo(error));
-                Assert.That(problem.GetProperty("remedy").GetString(), Does.Contain("See TROUBLESHOOTING.md#"));
+                Assert.That(problem.GetProperty("remedy").GetString(), Does.Contain("/TROUBLESHOOTING.md#"));
                 Assert.That(body.Contains("eyJ", StringComparison.Ordinal), Is.False);
             }
         }

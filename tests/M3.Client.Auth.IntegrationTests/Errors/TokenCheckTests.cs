@@ -58,7 +58,7 @@ public sealed class TokenCheckTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(result.ExitCode, Is.EqualTo(exitCode), result.All);
-            Assert.That(result.Output, Does.Match($@"\n  {check} +failed +").And.Contain($"FAILED: {message}").And.Contain($"What to do: {remedy}").And.Contain("See TROUBLESHOOTING.md#"));
+            Assert.That(result.Output, Does.Match($@"\n  {check} +failed +").And.Contain($"FAILED: {message}").And.Contain($"What to do: {remedy}").And.Contain("/TROUBLESHOOTING.md#"));
             Assert.That(result.Output.Contains("do not believe them", StringComparison.Ordinal), Is.EqualTo(token == "tampered"));
             Assert.That(result.Output, Does.Contain("(RS256)"), "the keys are shown all the same");
             AssertShowsNoToken(result);

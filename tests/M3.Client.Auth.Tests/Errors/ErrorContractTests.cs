@@ -53,7 +53,7 @@ public sealed class ErrorContractTests
 
     [TestCaseSource(nameof(All))]
     public void Each_error_says_in_a_sentence_what_to_do(M3AuthError value) =>
-        Assert.That(Make(value, Detail).Remedy, Has.Length.GreaterThan(20).And.EndsWith("."));
+        Assert.That(Make(value, Detail).Remedy, Does.Match(@"^.{20,}\. See https://"));
 
     [Test]
     public void No_two_errors_have_the_same_remedy() =>

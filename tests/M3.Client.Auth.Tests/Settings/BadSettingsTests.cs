@@ -117,9 +117,9 @@ public sealed class BadSettingsTests
         var options = new M3AuthOptions { IssuerUrl = FakeIssuer.Url, Audience = ClientFixture.Audience };
         bad.Set(options);
 
-        Assert.That(() => new M3TokenProvider(options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
-        Assert.That(() => new M3AuthHandler(options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
-        Assert.That(() => M3HttpClient.Create(ClientFixture.Address, options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected));
+        Assert.That(() => new M3TokenProvider(options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected).And.Property(nameof(Exception.HelpLink)).EndsWith("/TROUBLESHOOTING.md#settings"));
+        Assert.That(() => new M3AuthHandler(options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected).And.Property(nameof(Exception.HelpLink)).EndsWith("/TROUBLESHOOTING.md#settings"));
+        Assert.That(() => M3HttpClient.Create(ClientFixture.Address, options), Throws.TypeOf<OptionsValidationException>().With.Message.EqualTo(bad.Expected).And.Property(nameof(Exception.HelpLink)).EndsWith("/TROUBLESHOOTING.md#settings"));
     }
 
     [TestCaseSource(nameof(BadForSending))]
@@ -203,6 +203,7 @@ public sealed class BadSettingsTests
         catch (OptionsValidationException e)
         {
             Assert.That(e.Message, Is.EqualTo(string.Join("; ", e.Failures)));
+            Assert.That(e.HelpLink, Does.EndWith("/TROUBLESHOOTING.md#settings"));
             return [.. e.Failures];
         }
     }

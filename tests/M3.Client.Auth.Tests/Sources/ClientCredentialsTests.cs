@@ -264,7 +264,7 @@ public sealed class ClientCredentialsTests
 
         Assert.That(error.Message, Does.StartWith("Invalid token format: " + detail));
         Assert.That(error.Remedy, Does.Contain("'audience'").And.Contain("'resource'").And.Not.Contain("Copy")
-            .And.EndsWith(" See TROUBLESHOOTING.md#invalid-token-format."));
+            .And.EndsWith("/TROUBLESHOOTING.md#invalid-token-format"));
         Assert.That(error.IsTransient, Is.False);
     }
 

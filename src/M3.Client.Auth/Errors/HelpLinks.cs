@@ -1,0 +1,15 @@
+using System.Reflection;
+
+namespace M3.Client.Auth;
+
+/// <summary>Absolute addresses of TROUBLESHOOTING.md's sections: whoever has the package alone has no such file.</summary>
+internal static class HelpLinks
+{
+    public const string Settings = "settings";
+
+    // The build writes the project's RepositoryUrl into the assembly.
+    private static readonly string Troubleshooting = typeof(HelpLinks).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == "RepositoryUrl").Value + "/blob/main/TROUBLESHOOTING.md";
+
+    public static string To(string section) => $"{Troubleshooting}#{section}";
+}

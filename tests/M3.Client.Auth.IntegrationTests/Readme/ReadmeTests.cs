@@ -1,21 +1,21 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
+using M3.Client.Auth.IntegrationTests.Packages;
 
 namespace M3.Client.Auth.IntegrationTests.Readme;
 
 /// <summary>The README is true.</summary>
-[NonParallelizable] // One sets variables and standard error.
 public sealed partial class ReadmeTests
 {
     [Test]
     public void Every_snippet_stands_to_the_letter_in_code_that_is_compiled()
     {
-        string[] snippets = [.. CSharpBlock().Matches(Read("../../../README.md")).Select(match => Unindent(match.Groups[1].Value))];
+        // Whole programs are run as they are, by Packages.ReadmeProgramTests.
+        string[] snippets = [.. CSharpBlock().Matches(Read("../../../README.md")).Select(match => match.Groups[1].Value)
+            .Where(code => !ReadmeProgram.Is(code)).Select(Unindent)];
         string compiled = string.Join('\n', Directory.EnumerateFiles(Folder(), "*.cs").Where(file => !file.EndsWith("Tests.cs", StringComparison.Ordinal)).Select(file => Unindent(File.ReadAllText(file))));
 
-        Assert.That(snippets, Has.Length.GreaterThanOrEqualTo(6));
+        Assert.That(snippets, Has.Length.GreaterThanOrEqualTo(4));
         foreach (string snippet in snippets)
             Assert.That(compiled, Does.Contain(snippet));
     }
@@ -29,55 +29,6 @@ public sealed partial class ReadmeTests
             Assert.That(readme, Does.Contain($"| `{option}` |"));
         foreach (M3AuthError error in Enum.GetValues<M3AuthError>())
             Assert.That(readme, Does.Contain($"| `{error}Exception` |"));
-    }
-
-    [Test]
-    public async Task The_wrapped_client_answers_with_rows()
-    {
-        await using LocalM3Server m3 = await LocalM3Server.StartAsync();
-
-        string text = await ReadmeSnippets.WrapAsync(m3.Endpoint, Options(m3));
-
-        Assert.That(text, Does.Contain("first_careunit"));
-    }
-
-    [Test]
-    public async Task The_service_starts_when_its_settings_are_there()
-    {
-        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Configuration["M3_OAUTH2_ISSUER_URL"] = "https://issuer.example";
-        builder.Configuration["M3_OAUTH2_AUDIENCE"] = "m3-api";
-        ReadmeSnippets.Service(builder);
-
-        using IHost host = builder.Build();
-        await host.StartAsync();
-
-        Assert.That(host.Services.GetRequiredKeyedService<IM3TokenProvider>("m3"), Is.Not.Null);
-        await host.StopAsync();
-    }
-
-    [Test]
-    public async Task The_script_says_what_is_missing_and_what_to_do()
-    {
-        (string? issuer, string? audience) = (Environment.GetEnvironmentVariable("M3_OAUTH2_ISSUER_URL"), Environment.GetEnvironmentVariable("M3_OAUTH2_AUDIENCE"));
-        TextWriter error = Console.Error;
-        using var said = new StringWriter();
-        try
-        {
-            Environment.SetEnvironmentVariable("M3_OAUTH2_ISSUER_URL", "https://issuer.example");
-            Environment.SetEnvironmentVariable("M3_OAUTH2_AUDIENCE", "m3-api");
-            Console.SetError(said);
-            using var question = new StringContent("{}");
-            await ReadmeSnippets.ScriptAsync(question);
-        }
-        finally
-        {
-            Console.SetError(error);
-            Environment.SetEnvironmentVariable("M3_OAUTH2_ISSUER_URL", issuer);
-            Environment.SetEnvironmentVariable("M3_OAUTH2_AUDIENCE", audience);
-        }
-
-        Assert.That(said.ToString(), Does.Contain("Missing OAuth2 access token").And.Contain("Set M3_OAUTH2_TOKEN"));
     }
 
     [Test]

@@ -1,0 +1,23 @@
+using System.Text.RegularExpressions;
+
+namespace M3.Client.Auth.IntegrationTests.Packages;
+
+/// <summary>The README's programs, exactly as printed, each under the file name that stands before it.</summary>
+internal static partial class ReadmeProgram
+{
+    private static readonly Dictionary<string, string> All = Program().Matches(File.ReadAllText(PackageFeed.Repository("README.md")).ReplaceLineEndings("\n"))
+        .ToDictionary(match => match.Groups["file"].Value, match => match.Groups["code"].Value);
+
+    /// <summary>Writes a program to a folder, and returns the file's path.</summary>
+    public static string Save(string file, string folder)
+    {
+        string path = Path.Combine(folder, file);
+        File.WriteAllText(path, All[file]);
+        return path;
+    }
+
+    public static bool Is(string code) => All.ContainsValue(code);
+
+    [GeneratedRegex(@"`(?<file>\w+\.cs)`[^\n]*:\n\n```csharp\n(?<code>.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Program();
+}

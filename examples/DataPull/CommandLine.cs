@@ -1,35 +1,25 @@
-using System.Globalization;
+using System.CommandLine;
 using System.Text.RegularExpressions;
 using LocalM3;
 
 namespace DataPull;
 
 /// <summary>What is to be pulled, and where to.</summary>
-internal sealed partial record CommandLine
+internal sealed partial record CommandLine(string Table, string OrderBy, string Out, FileFormat Format, long Rows, int Page)
 {
-    public const string Help =
+    public const string Notes =
         """
-        DataPull: pulls a table out of M3 into a CSV file, 50 rows a call, inside M3's rate limit.
-
-        Usage: dotnet run --project examples/DataPull [-- OPTIONS]
-
-          --table NAME       the table (default: hosp_labevents)
-          --order-by COLUMN  a column that no two rows share, or several with commas between (default: labevent_id)
-          --out FILE         the CSV file (default: TABLE.csv)
-          --rows N           at most so many rows (default: all)
-          --page N           rows a call, 1 to 50 (default: 50, M3's most)
-          --help             show this
-
         Stop it whenever you like, with Ctrl+C or even kill -9: the same command goes on where it was. Until the pull is done, what is
-        in the file for certain stands in FILE.state beside it. What passes by itself it waits for: M3's rate limit, and for two minutes
-        a dropped connection or a restart.
+        there for certain stands in FILE.state beside the file, and the rows of a Parquet file wait in FILE.rows. What passes by itself
+        it waits for: M3's rate limit, and for two minutes a dropped connection or a restart.
 
         With nothing set up it starts LocalM3, a stand-in for M3 with made-up rows. To pull from another M3, set M3_URL, for example
         https://m3.example.org/sse, and the settings of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE, and M3_OAUTH2_TOKEN or,
         for a pull that outlives its token, M3_OAUTH2_TOKEN_FILE or M3_OAUTH2_CLIENT_ID and M3_OAUTH2_CLIENT_SECRET. It reads from M3's
         DuckDB backend.
 
-        In the file an empty text is "", and a value that is not there is nothing at all.
+        In a CSV file an empty text is "", and a value that is not there is nothing at all. In a Parquet file each column has the type
+        that it has in M3.
 
         Exit code: 0 done, 1 the token or M3 failed, 2 a wrong argument, setting or file, 130 stopped.
         """;
@@ -37,60 +27,62 @@ internal sealed partial record CommandLine
     private const string DefaultTable = "hosp_labevents";
     private const string DefaultKey = "labevent_id";
 
-    public string Table { get; private init; } = DefaultTable;
+    private static readonly Option<string?> TableOption = ExampleCommand.Text(
+        "--table", "NAME", TableName().IsMatch, "the name of a table", $"the table (default: {DefaultTable})");
 
-    public string OrderBy { get; private init; } = DefaultKey;
+    private static readonly Option<string?> OrderByOption = ExampleCommand.Text(
+        "--order-by", "COLUMN", ColumnNames().IsMatch, "a column's name, or several with commas between",
+        $"a column that no two rows share, or several with commas between (default: {DefaultKey})");
 
-    public string Out { get; private init; } = "";
+    private static readonly Option<string?> OutOption = ExampleCommand.Text(
+        "--out", "FILE", text => !string.IsNullOrWhiteSpace(text), "a file's name", "the file (default: TABLE.csv or TABLE.parquet)");
 
-    public long Rows { get; private init; } = long.MaxValue;
+    private static readonly Option<string?> FormatOption = ExampleCommand.Text(
+        "--format", "csv|parquet", text => FileFormat.All.Any(format => format.Name == text), "csv or parquet",
+        "what the file is (default: what the file's name ends with, else csv)");
 
-    public int Page { get; private init; } = 50;
+    private static readonly Option<long?> RowsOption = ExampleCommand.WholeNumber("--rows", 1, long.MaxValue, "at most so many rows (default: all)");
 
-    /// <exception cref="FormatException">An option is unknown, or its value is no good.</exception>
-    public static CommandLine Parse(string[] args)
+    private static readonly Option<long?> PageOption = ExampleCommand.WholeNumber("--page", 1, 50, "rows a call (default: 50, M3's most)");
+
+    public static RootCommand Create()
     {
-        string? table = null, orderBy = null, file = null;
-        var parsed = new CommandLine();
-        for (int i = 0; i < args.Length; i += 2)
+        TableOption.Validators.Add(table =>
         {
-            string name = args[i];
-            string? value = args.ElementAtOrDefault(i + 1);
-            switch (name)
-            {
-                case "--table":
-                    table = Matching(TableName(), name, value, "the name of a table");
-                    break;
-                case "--order-by":
-                    orderBy = Matching(ColumnNames(), name, value, "a column's name, or several with commas between");
-                    break;
-                case "--out":
-                    file = string.IsNullOrWhiteSpace(value) ? throw new FormatException("--out takes a file's name.") : value;
-                    break;
-                case "--rows":
-                    parsed = parsed with { Rows = Number(name, value, long.MaxValue) };
-                    break;
-                case "--page":
-                    parsed = parsed with { Page = (int)Number(name, value, 50) };
-                    break;
-                default:
-                    throw new FormatException(Echo.Unknown(name));
-            }
-        }
-
-        if (table is not null && orderBy is null)
-            throw new FormatException("--table needs --order-by, too: rows that are in no order may come twice, or never.");
-        table ??= DefaultTable;
-        return parsed with { Table = table, OrderBy = orderBy ?? DefaultKey, Out = file ?? $"{table}.csv" };
+            if (table.GetResult(OrderByOption) is null)
+                table.AddError("--table needs --order-by, too: rows that are in no order may come twice, or never.");
+        });
+        return new RootCommand(
+            """
+            DataPull: pulls a table out of M3 into a CSV or Parquet file, 50 rows a call, inside M3's rate limit.
+            Start it with: dotnet run --project examples/DataPull [-- OPTIONS]
+            """)
+        {
+            TableOption,
+            OrderByOption,
+            OutOption,
+            FormatOption,
+            RowsOption,
+            PageOption,
+        };
     }
 
-    private static string Matching(Regex names, string option, string? value, string what) =>
-        value is not null && names.IsMatch(value) ? value : throw new FormatException($"{option} takes {what}, not {Echo.Quote(value)}.");
-
-    private static long Number(string option, string? text, long max) =>
-        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number >= 1 && number <= max
-            ? number
-            : throw new FormatException($"{option} takes a whole number {(max == long.MaxValue ? "from 1" : $"from 1 to {max}")}, not {Echo.Quote(text)}.");
+    public static CommandLine Read(ParseResult parsed)
+    {
+        string table = parsed.GetValue(TableOption) ?? DefaultTable;
+        string? file = parsed.GetValue(OutOption);
+        string? name = parsed.GetValue(FormatOption);
+        FileFormat format = FileFormat.All.FirstOrDefault(format => format.Name == name)
+            ?? FileFormat.All.FirstOrDefault(format => file?.EndsWith($".{format.Name}", StringComparison.OrdinalIgnoreCase) == true)
+            ?? FileFormat.Csv;
+        return new CommandLine(
+            table,
+            parsed.GetValue(OrderByOption) ?? DefaultKey,
+            file ?? $"{table}.{format.Name}",
+            format,
+            parsed.GetValue(RowsOption) ?? long.MaxValue,
+            (int)(parsed.GetValue(PageOption) ?? 50));
+    }
 
     [GeneratedRegex(@"^[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}\z")]
     private static partial Regex TableName();

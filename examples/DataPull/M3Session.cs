@@ -12,8 +12,8 @@ namespace DataPull;
 /// <param name="http">Sends, with a token.</param>
 /// <param name="m3">Where M3 is.</param>
 /// <param name="rateLimitWindow">How long M3's rate limit lasts at most.</param>
-/// <param name="waits">Told before each wait, with the reason.</param>
-internal sealed class M3Session(HttpClient http, Uri m3, TimeSpan rateLimitWindow, Action<TimeSpan, string> waits) : IAsyncDisposable
+/// <param name="waits">Told before each wait, with what went wrong; null: M3's rate limit.</param>
+internal sealed class M3Session(HttpClient http, Uri m3, TimeSpan rateLimitWindow, Action<TimeSpan, string?> waits) : IAsyncDisposable
 {
     // Two minutes in all: a restart, a failover, a nap of the network.
     private static readonly int[] SecondsBefore = [1, 2, 5, 15, 30, 60];
@@ -45,13 +45,13 @@ internal sealed class M3Session(HttpClient http, Uri m3, TimeSpan rateLimitWindo
                 // M3 does not say how long. Its window slides, so that some call is free again before it is over.
                 delay = e.RetryAfter ?? TimeSpan.FromSeconds(Math.Min(60, rateLimitWindow.TotalSeconds));
                 limited += delay;
-                waits(delay, "for M3's rate limit");
+                waits(delay, null);
             }
             catch (Exception e) when (_hasWorked && failures < SecondsBefore.Length && MayPass(e) && !cancellationToken.IsCancellationRequested)
             {
                 await DisconnectAsync();
                 delay = TimeSpan.FromSeconds(SecondsBefore[failures++]);
-                waits(delay, $"and tries again, because M3 did not answer ({Describe(e)})");
+                waits(delay, Describe(e));
             }
 
             await Task.Delay(delay, cancellationToken);

@@ -6,34 +6,64 @@ using ModelContextProtocol.Protocol;
 namespace DataPull;
 
 /// <summary>One table of M3's, read through <c>execute_mimic_query</c>.</summary>
-internal sealed class M3Table(M3Session m3, CommandLine what)
+internal sealed class M3Table
 {
+    private readonly M3Session _m3;
+    private readonly string _line;
+
+    private M3Table(M3Session m3, CommandLine what, Description description)
+    {
+        (_m3, Rows, Columns) = (m3, description.Rows, description.Columns);
+        // DuckDB takes a name for a column's first: neither may be one.
+        string row = Free("t");
+        _line = Free("line");
+        Query = $"SELECT to_json({row}) AS {_line} FROM {what.Table} AS {row} ORDER BY {what.OrderBy}";
+    }
+
+    /// <summary>How many rows there are.</summary>
+    public long Rows { get; }
+
+    public IReadOnlyList<Column> Columns { get; }
+
     /// <summary>The query without its page: what a pull is, whatever its pages.</summary>
     // M3 answers with a table drawn in text, in which no value's end can be told for certain. So each row comes as one value, in JSON.
-    public string Query { get; } = $"SELECT to_json(t) AS line FROM {what.Table} AS t ORDER BY {what.OrderBy}";
+    public string Query { get; }
 
-    /// <summary>How many rows there are, once it is clear that they are in an order.</summary>
+    /// <summary>Looks at the table, and makes sure that its rows are in an order.</summary>
     /// <exception cref="UsageException">There is no such table or column, or rows share their key.</exception>
-    public async Task<long> CountAsync(CancellationToken cancellationToken)
+    public static async Task<M3Table> OpenAsync(M3Session m3, CommandLine what, CancellationToken cancellationToken)
     {
-        string sql = $"SELECT to_json([(SELECT COUNT(*) FROM {what.Table}), (SELECT COUNT(*) FROM (SELECT DISTINCT {what.OrderBy} FROM {what.Table}))]) AS line";
-        string line = (await AskAsync(sql, cancellationToken)).Single();
-        long[] counts = JsonSerializer.Deserialize<long[]>(line)!;
-        return counts[0] == counts[1]
-            ? counts[0]
-            : throw new UsageException($"--order-by {what.OrderBy} is not unique in {what.Table}: {Text(counts[0])} rows, {Text(counts[1])} different values. Rows could come twice, or never.");
+        string sql = $$"""
+            SELECT to_json({
+                'rows': (SELECT COUNT(*) FROM {{what.Table}}),
+                'different': (SELECT COUNT(*) FROM (SELECT DISTINCT {{what.OrderBy}} FROM {{what.Table}})),
+                'columns': (SELECT list({'name': column_name, 'type': column_type}) FROM (DESCRIBE SELECT * FROM {{what.Table}}))}) AS line
+            """;
+        string line = (await AskAsync(m3, sql, "line", cancellationToken)).Single();
+        Description description = JsonSerializer.Deserialize<Description>(line, JsonSerializerOptions.Web)!;
+        return description.Rows == description.Different
+            ? new M3Table(m3, what, description)
+            : throw new UsageException($"--order-by {what.OrderBy} is not unique in {what.Table}: {Text(description.Rows)} rows, "
+                + $"{Text(description.Different)} different values. Rows could come twice, or never.");
     }
 
     /// <summary>One page, each row a JSON object.</summary>
     public async Task<IReadOnlyList<JsonElement>> ReadAsync(long offset, int count, CancellationToken cancellationToken)
     {
-        string[] lines = await AskAsync($"{Query} LIMIT {Text(count)} OFFSET {Text(offset)}", cancellationToken);
+        string[] lines = await AskAsync(_m3, $"{Query} LIMIT {Text(count)} OFFSET {Text(offset)}", _line, cancellationToken);
         return lines.Length == count
             ? [.. lines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))]
             : throw new McpException($"{lines.Length} rows instead of {count}, from row {offset} on. Does the table change?");
     }
 
-    private async Task<string[]> AskAsync(string sql, CancellationToken cancellationToken)
+    private string Free(string name)
+    {
+        while (Columns.Any(column => column.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
+            name += "_";
+        return name;
+    }
+
+    private static async Task<string[]> AskAsync(M3Session m3, string sql, string column, CancellationToken cancellationToken)
     {
         CallToolResult result = await m3.CallAsync("execute_mimic_query", new Dictionary<string, object?> { ["sql_query"] = sql }, cancellationToken);
         string text = M3Session.TextOf(result);
@@ -42,8 +72,10 @@ internal sealed class M3Table(M3Session m3, CommandLine what)
 
         // The column's name stands above the rows.
         string[] lines = [.. text.Split('\n').Select(line => line.Trim()).Where(line => line != "")];
-        return result.IsError != true && lines is ["line", .. string[] rows] ? rows : throw new McpException($"execute_mimic_query: {text}");
+        return result.IsError != true && lines is [var name, .. string[] rows] && name == column ? rows : throw new McpException($"execute_mimic_query: {text}");
     }
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private sealed record Description(long Rows, long Different, Column[] Columns);
 }

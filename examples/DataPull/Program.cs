@@ -1,5 +1,5 @@
+using System.CommandLine;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using DataPull;
@@ -8,72 +8,57 @@ using M3.Client.Auth;
 using Microsoft.Extensions.Options;
 using ModelContextProtocol;
 
-if (args.Contains("--help"))
-{
-    Console.WriteLine(CommandLine.Help);
-    return 0;
-}
+return await CommandLine.Create().RunAsync(CommandLine.Notes, args, RunAsync);
 
-Console.OutputEncoding = Encoding.UTF8;
-using var stop = new CancellationTokenSource();
-void Stop(PosixSignalContext signal)
+static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
 {
-    signal.Cancel = true;
-    stop.Cancel();
-}
+    Console.OutputEncoding = Encoding.UTF8;
+    CommandLine what = CommandLine.Read(parsed);
+    TablePull? pull = null;
+    try
+    {
+        PullFile.CheckPath(what.Out);
+        Uri? m3 = M3Url.FromEnvironment();
+        await using LocalM3Server? local = m3 is null ? await LocalM3Server.StartAsync(cancellationToken: cancellationToken) : null;
+        M3AuthOptions options = local is null ? M3AuthOptions.FromEnvironment() : Settings.For(local);
 
-using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        var screen = new Screen();
+        pull = new TablePull(what, options, screen);
+        await screen.RunAsync(() => pull.RunAsync(m3 ?? local!.Endpoint, cancellationToken));
+        Screen.Note($"Done: {Rows(pull)} in {what.Out}");
+        return 0;
+    }
+    catch (Exception) when (cancellationToken.IsCancellationRequested)
+    {
+        return Fail(130, "Stopped.");
+    }
+    catch (UsageException e)
+    {
+        return Fail(2, e.Message);
+    }
+    catch (OptionsValidationException e)
+    {
+        return Fail(2, [.. e.Failures, "See --help for what to set."]);
+    }
+    catch (M3AuthException e)
+    {
+        // Whatever is wrong with the token: M3's documented message, and what to do about it.
+        return Fail(1, e.Message, e.Remedy);
+    }
+    catch (Exception e) when (e is HttpRequestException or IOException or McpException or JsonException or TimeoutException
+        or OperationCanceledException)
+    {
+        return Fail(1, $"M3 did not answer as it should: {e.Message}");
+    }
 
-TablePull? pull = null;
-try
-{
-    CommandLine what = CommandLine.Parse(args);
-    (Uri? m3, M3AuthOptions options) = Settings.Read();
-    await using LocalM3Server? local = m3 is null ? await LocalM3Server.StartAsync(cancellationToken: stop.Token) : null;
-    if (local is not null)
-        (m3, options) = (local.Endpoint, Settings.For(local));
-
-    var screen = new Screen();
-    pull = new TablePull(what, options, screen);
-    await screen.RunAsync(() => pull.RunAsync(m3!, stop.Token));
-    Screen.Note($"Done: {Rows(pull)} in {what.Out}");
-    return 0;
-}
-catch (Exception) when (stop.IsCancellationRequested)
-{
-    return Fail(130, "Stopped.");
-}
-catch (FormatException e)
-{
-    return Fail(2, $"{e.Message} See --help.");
-}
-catch (UsageException e)
-{
-    return Fail(2, e.Message);
-}
-catch (OptionsValidationException e)
-{
-    return Fail(2, [.. e.Failures, "See --help for what to set."]);
-}
-catch (M3AuthException e)
-{
-    // Whatever is wrong with the token: M3's documented message, and what to do about it.
-    return Fail(1, e.Message, e.Remedy);
-}
-catch (Exception e) when (e is HttpRequestException or IOException or McpException or JsonException or TimeoutException
-    or OperationCanceledException)
-{
-    return Fail(1, $"M3 did not answer as it should: {e.Message}");
-}
-
-int Fail(int exitCode, params string[] lines)
-{
-    foreach (string line in lines)
-        Console.Error.WriteLine(line);
-    if (pull is { Rows: > 0 })
-        Console.Error.WriteLine($"{Rows(pull)} are in the file; the same command goes on from there.");
-    return exitCode;
+    int Fail(int exitCode, params string[] lines)
+    {
+        foreach (string line in lines)
+            Console.Error.WriteLine(line);
+        if (pull is { Rows: > 0 })
+            Console.Error.WriteLine($"{Rows(pull)} are in {what.Format.GrowingFile(what.Out)}; the same command goes on from there.");
+        return exitCode;
+    }
 }
 
 static string Rows(TablePull pull) => string.Create(CultureInfo.InvariantCulture, $"{pull.Rows:N0} rows");

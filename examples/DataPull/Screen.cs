@@ -1,14 +1,18 @@
+using System.Diagnostics;
 using System.Globalization;
 using Spectre.Console;
 
 namespace DataPull;
 
-/// <summary>A progress bar in a terminal; in a pipe a line per page.</summary>
+/// <summary>A progress bar in a terminal; in a pipe, which somebody reads later, a line now and then.</summary>
 internal sealed class Screen
 {
+    private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+
     private readonly bool _isTerminal = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
     private ProgressTask? _bar;
     private string _rows = "";
+    private long? _lastPage, _lastLimit;
 
     public static void Note(string text) => Console.WriteLine(text);
 
@@ -38,11 +42,20 @@ internal sealed class Screen
             _bar.Value = rows;
         }
 
-        Tell(rows == wanted ? _rows : $"{_rows}, {Describe(left)} left");
+        if (IsDue(ref _lastPage))
+            Tell(rows == wanted ? _rows : $"{_rows}, {Describe(left)} left");
     }
 
-    public void Wait(TimeSpan delay, string why) =>
+    /// <param name="delay">How long.</param>
+    /// <param name="problem">What went wrong, null for M3's rate limit.</param>
+    public void Wait(TimeSpan delay, string? problem)
+    {
+        // A short wait for the rate limit may come before every single call; what goes wrong is always worth a line.
+        if (problem is null && delay < Pause && !IsDue(ref _lastLimit))
+            return;
+        string why = problem is null ? "for M3's rate limit" : $"and tries again, because M3 did not answer ({problem})";
         Tell($"{(_rows == "" ? "" : $"{_rows}, ")}waits {Describe(delay)} {why}, until {DateTime.Now + delay:HH:mm:ss}");
+    }
 
     /// <summary>12 s, 3 min, 2 h 40 min or 3 days 4 h: no more exactly than anybody wants to know it.</summary>
     public static string Describe(TimeSpan time) => time switch
@@ -52,6 +65,15 @@ internal sealed class Screen
         { TotalHours: < 36 } => $"{(int)time.TotalHours} h {time.Minutes} min",
         _ => $"{time.Days} days {time.Hours} h",
     };
+
+    // The bar always; a line the first time, and then once in a while.
+    private bool IsDue(ref long? last)
+    {
+        if (_bar is null && last is { } time && Stopwatch.GetElapsedTime(time) < Pause)
+            return false;
+        last = Stopwatch.GetTimestamp();
+        return true;
+    }
 
     private void Tell(string text)
     {

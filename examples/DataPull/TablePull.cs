@@ -19,30 +19,29 @@ internal sealed class TablePull(CommandLine what, M3AuthOptions options, Screen 
         using HttpClient http = M3HttpClient.Create(m3, options);
         await using var session = new M3Session(http, m3, options.RateLimitWindow, Wait);
 
-        var table = new M3Table(session, what);
-        long inTable = await CallAsync(() => table.CountAsync(cancellationToken));
-        long wanted = Math.Min(inTable, what.Rows);
-        using CsvFile csv = CsvFile.Open(what.Out, what.Table, table.Query, inTable);
-        Rows = csv.Rows;
+        M3Table table = await CallAsync(() => M3Table.OpenAsync(session, what, cancellationToken));
+        long wanted = Math.Min(table.Rows, what.Rows);
+        using PullFile file = PullFile.Open(what, table);
+        Rows = file.Rows;
         screen.Begin(Rows, wanted, what);
         while (Rows < wanted)
         {
             cancellationToken.ThrowIfCancellationRequested();
             int count = (int)Math.Min(what.Page, wanted - Rows);
-            Rows = csv.Append(await CallAsync(() => table.ReadAsync(Rows, count, cancellationToken)));
+            Rows = file.Append(await CallAsync(() => table.ReadAsync(Rows, count, cancellationToken)));
             long calls = (wanted - Rows + what.Page - 1) / what.Page;
             screen.Show(Rows, wanted, _pace.Left(calls, DateTimeOffset.UtcNow));
         }
 
-        csv.Complete();
+        file.Complete();
     }
 
-    void IProgress<TimeSpan>.Report(TimeSpan value) => Wait(value, "for M3's rate limit");
+    void IProgress<TimeSpan>.Report(TimeSpan value) => Wait(value, null);
 
-    private void Wait(TimeSpan delay, string why)
+    private void Wait(TimeSpan delay, string? problem)
     {
         _callBegan = DateTimeOffset.UtcNow + delay;
-        screen.Wait(delay, why);
+        screen.Wait(delay, problem);
     }
 
     private async Task<T> CallAsync<T>(Func<Task<T>> call)

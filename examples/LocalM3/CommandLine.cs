@@ -1,55 +1,49 @@
-using System.Globalization;
+using System.CommandLine;
 
 namespace LocalM3;
 
 /// <summary>What can be said when LocalM3 is started by itself.</summary>
 internal static class CommandLine
 {
-    public const string Help =
+    public const string Notes =
         """
-        LocalM3: a stand-in for M3 on this machine, with made-up rows (no real patient).
+        It prints the variables that point a client at it. Ctrl+C stops it.
 
-        Usage: dotnet run --project examples/LocalM3 [-- OPTIONS]
-
-          --port N                   listen on 127.0.0.1:N (default: a free port)
-          --token-lifetime SECONDS   how long a token lasts (default: 1800)
-          --algorithm RS256|ES256    what signs tokens (default: RS256)
-          --help                     show this
-
-        Ctrl+C stops it.
+        Exit code: 0 stopped, 1 the port cannot be had, 2 a wrong argument.
         """;
 
-    /// <exception cref="FormatException">An option is unknown, or its value is no good.</exception>
-    public static LocalM3Options Parse(string[] args)
-    {
-        var options = new LocalM3Options();
-        for (int i = 0; i < args.Length; i += 2)
-        {
-            string name = args[i];
-            string? value = args.ElementAtOrDefault(i + 1);
-            switch (name)
-            {
-                case "--port":
-                    options.Port = Number(name, value, 0, 65535);
-                    break;
-                case "--token-lifetime":
-                    options.TokenLifetime = TimeSpan.FromSeconds(Number(name, value, 1, int.MaxValue));
-                    break;
-                case "--algorithm":
-                    options.Algorithm = SigningKeys.Algorithms.Contains(value)
-                        ? value!
-                        : throw new FormatException($"--algorithm takes RS256 or ES256, not {Echo.Quote(value)}.");
-                    break;
-                default:
-                    throw new FormatException(Echo.Unknown(name));
-            }
-        }
+    private static readonly Option<bool> M4 = new("--m4") { Description = "go by the names of M4, M3's successor: M4_OAUTH2_..., execute_query" };
 
+    private static readonly Option<long?> Port = ExampleCommand.WholeNumber(
+        "--port", 0, 65535, "listen on 127.0.0.1:N (default: a free port)");
+
+    private static readonly Option<long?> TokenLifetime = ExampleCommand.WholeNumber(
+        "--token-lifetime", 1, int.MaxValue, "how many seconds a token lasts (default: 1800)");
+
+    private static readonly Option<string?> Algorithm = ExampleCommand.Text(
+        "--algorithm", "RS256|ES256", SigningKeys.Algorithms.Contains, "RS256 or ES256", "what signs tokens (default: RS256)");
+
+    public static RootCommand Create() => new(
+        """
+        LocalM3: a stand-in for M3 on this machine, with made-up rows (no real patient).
+        Start it with: dotnet run --project examples/LocalM3 [-- OPTIONS]
+        """)
+    {
+        M4,
+        Port,
+        TokenLifetime,
+        Algorithm,
+    };
+
+    public static LocalM3Options Read(ParseResult parsed)
+    {
+        var options = new LocalM3Options { M4 = parsed.GetValue(M4) };
+        if (parsed.GetValue(Port) is { } port)
+            options.Port = (int)port;
+        if (parsed.GetValue(TokenLifetime) is { } seconds)
+            options.TokenLifetime = TimeSpan.FromSeconds(seconds);
+        if (parsed.GetValue(Algorithm) is { } algorithm)
+            options.Algorithm = algorithm;
         return options;
     }
-
-    private static int Number(string name, string? text, int min, int max) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= min && number <= max
-            ? number
-            : throw new FormatException($"{name} takes a whole number from {min} to {max}, not {Echo.Quote(text)}.");
 }

@@ -53,20 +53,20 @@ internal static class Gate
     }
 
     /// <summary>Refuses tool calls as M3's own code does: with a text where the result would be.</summary>
-    public static IMcpServerBuilder RefuseAsToolText(this IMcpServerBuilder mcp)
+    public static IMcpServerBuilder RefuseAsToolText(this IMcpServerBuilder mcp, ServerNames names)
     {
         mcp.Services.AddHttpContextAccessor();
 
         return mcp.WithRequestFilters(filters => filters.AddCallToolFilter(next => async (call, cancellationToken) =>
         {
             HttpContext http = call.Services!.GetRequiredService<IHttpContextAccessor>().HttpContext!;
-            return await RefusalAsync(http) is { } refusal
+            return await RefusalAsync(http, names) is { } refusal
                 ? new CallToolResult { Content = [new TextContentBlock { Text = refusal }] }
                 : await next(call, cancellationToken);
         }));
     }
 
-    private static async Task<string?> RefusalAsync(HttpContext http)
+    private static async Task<string?> RefusalAsync(HttpContext http, ServerNames names)
     {
         AuthenticateResult result = await http.AuthenticateAsync();
         if (result.None)
@@ -75,17 +75,17 @@ internal static class Gate
         if (http.Request.Headers[HeaderNames.Authorization].ToString().Split('.').Length != 3)
             return "Error: Invalid token format";
 
-        string? reason = result.Failure switch
+        if (result.Failure is null)
+            return HasScope(result.Principal!) ? null : $$"""{{names.ScopeRefusal}}Missing required scopes: {'{{RequiredScope}}'}""";
+
+        return names.Refusal + result.Failure switch
         {
-            null when HasScope(result.Principal!) => null,
-            null => $$"""Missing required scopes: {'{{RequiredScope}}'}""",
             SecurityTokenExpiredException => "Token has expired",
             SecurityTokenNotYetValidException => "Invalid token: The token is not yet valid (nbf)",
             SecurityTokenInvalidAudienceException => "Invalid token audience",
             SecurityTokenInvalidIssuerException => "Invalid token issuer",
             _ => "Invalid token: Signature verification failed",
         };
-        return reason is null ? null : $"Error: OAuth2 authentication failed: {reason}";
     }
 
     private static bool HasScope(ClaimsPrincipal user) => user.Claims

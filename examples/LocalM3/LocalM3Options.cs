@@ -20,6 +20,15 @@ public sealed class LocalM3Options
             : throw new ArgumentException($"The algorithm is RS256 or ES256, not '{value}'.", nameof(value));
     } = SecurityAlgorithms.RsaSha256;
 
+    /// <summary>
+    /// Whether it goes by the names of M4, M3's successor: <c>M4_OAUTH2_...</c>, <c>execute_query</c>, M4's sentences. M4 itself speaks
+    /// stdio; this one stays on HTTP.
+    /// </summary>
+    public bool M4 { get; set; }
+
+    /// <summary>SQL that adds tables to its own, <c>CREATE TABLE mine AS SELECT 1 AS id</c> for example; null: none.</summary>
+    public string? MoreTables { get; set; }
+
     /// <summary>How a call without a good token is refused.</summary>
     public Refusals Refusals { get; set; } = Refusals.OverHttp;
 
@@ -28,6 +37,8 @@ public sealed class LocalM3Options
 
     /// <summary>Where the server logs; null: nowhere.</summary>
     public ILoggerProvider? LoggerProvider { get; set; }
+
+    internal ServerNames Names => M4 ? ServerNames.M4 : ServerNames.M3;
 }
 
 /// <summary>The two ways in which an M3 installation tells a client that its token is no good.</summary>

@@ -58,11 +58,14 @@ public sealed class LocalM3Server : IAsyncDisposable
     /// <summary>The environment variables that point a client here; no token and no secret among them.</summary>
     public IReadOnlyDictionary<string, string> ClientEnvironment => new Dictionary<string, string>
     {
-        ["M3_URL"] = Endpoint.AbsoluteUri,
-        ["M3_OAUTH2_ISSUER_URL"] = IssuerUrl,
-        ["M3_OAUTH2_AUDIENCE"] = Audience,
-        ["M3_OAUTH2_REQUIRED_SCOPES"] = Gate.RequiredScope,
+        [_options.Names.UrlVariable] = Endpoint.AbsoluteUri,
+        [$"{SettingsPrefix}ISSUER_URL"] = IssuerUrl,
+        [$"{SettingsPrefix}AUDIENCE"] = Audience,
+        [$"{SettingsPrefix}REQUIRED_SCOPES"] = Gate.RequiredScope,
     };
+
+    /// <summary>What the OAuth2 variables of a client begin with: <c>M3_OAUTH2_</c> or <c>M4_OAUTH2_</c>.</summary>
+    public string SettingsPrefix => _options.Names.SettingsPrefix;
 
     /// <summary>Starts a server; it answers when the task completes, and until it is disposed of.</summary>
     /// <exception cref="SocketException">The port cannot be had.</exception>
@@ -183,19 +186,21 @@ public sealed class LocalM3Server : IAsyncDisposable
         services.AddRouting();
         services.AddIssuer(BaseAddress, _keys, _options);
         services.AddGate(BaseAddress, _options.TimeProvider);
-        services.AddSingleton<MimicDatabase>();
+        services.AddSingleton(_ => new MimicDatabase(_options.MoreTables));
+        services.AddSingleton(_options.Names);
 
         IMcpServerBuilder mcp = services
             .AddMcpServer(server =>
             {
                 server.ServerInfo = new Implementation { Name = "LocalM3", Version = "0.1.0" };
-                server.ServerInstructions = "A stand-in for M3. Made-up rows, no real patient.";
+                server.ServerInstructions = $"A stand-in for {_options.Names.Server}. Made-up rows, no real patient.";
             })
             // Today's clients without sessions, and those that still shake hands with one, as M3 has them.
             .WithHttpTransport(http => http.SessionMode = HttpServerSessionMode.StatefulForInitializeClients)
             .WithTools<MimicTools>();
+        services.AddSingleton(MimicTools.CreateQueryTool);
         if (_options.Refusals == Refusals.AsToolText)
-            mcp.RefuseAsToolText();
+            mcp.RefuseAsToolText(_options.Names);
 
         WebApplication app = builder.Build();
         // Made now rather than in a client's first call.

@@ -12,14 +12,15 @@ internal sealed class MimicDatabase : IDisposable
 
     private readonly DuckDBConnection _connection = new("Data Source=:memory:");
 
-    public MimicDatabase()
+    /// <param name="moreTables">SQL that adds tables to its own, or null.</param>
+    public MimicDatabase(string? moreTables)
     {
         using Stream script = typeof(MimicDatabase).Assembly.GetManifestResourceStream("MimicDatabase.sql")!;
         using var reader = new StreamReader(script);
 
         _connection.Open();
         using DuckDBCommand command = _connection.CreateCommand();
-        command.CommandText = reader.ReadToEnd();
+        command.CommandText = reader.ReadToEnd() + moreTables;
         command.ExecuteNonQuery();
     }
 

@@ -5,7 +5,7 @@ using ModelContextProtocol.Server;
 namespace LocalM3;
 
 /// <summary>M3's six tools. Names, parameters and answers are M3's, down to the underscores: clients are written against them.</summary>
-internal sealed class MimicTools(MimicDatabase database)
+internal sealed class MimicTools(MimicDatabase database, ServerNames names)
 {
     // M3's message promises 10000, its code stops at 1000.
     private const int MaxLimit = 1000;
@@ -47,9 +47,15 @@ internal sealed class MimicTools(MimicDatabase database)
         }
     }
 
-    [McpServerTool(Name = "execute_mimic_query", ReadOnly = true)]
-    [Description("Runs one SQL SELECT and shows the first 50 rows.")]
-    public Task<string> ExecuteMimicQuery(string sql_query, CancellationToken cancellationToken) => RunAsync(sql_query, cancellationToken);
+    /// <summary>The one tool whose name is not the same in M3 and in M4.</summary>
+    public static McpServerTool CreateQueryTool(IServiceProvider services)
+    {
+        var names = services.GetRequiredService<ServerNames>();
+        var tools = new MimicTools(services.GetRequiredService<MimicDatabase>(), names);
+        return McpServerTool.Create(
+            (string sql_query, CancellationToken cancellationToken) => tools.RunAsync(sql_query, cancellationToken),
+            new McpServerToolCreateOptions { Name = names.QueryTool, ReadOnly = true, Description = "Runs one SQL SELECT and shows the first 50 rows." });
+    }
 
     [McpServerTool(Name = "get_icu_stays", ReadOnly = true)]
     [Description("Shows ICU stays, of one patient or of the first few.")]
@@ -92,7 +98,7 @@ internal sealed class MimicTools(MimicDatabase database)
 
         string result = await RunAsync(query, cancellationToken);
         return result.StartsWith('❌')
-            ? $"❌ **Convenience function failed:** {result}\n\n💡 **For reliable results:** use `execute_mimic_query('your_sql')`."
+            ? $"❌ **Convenience function failed:** {result}\n\n💡 **For reliable results:** use `{names.QueryTool}('your_sql')`."
             : result;
     }
 

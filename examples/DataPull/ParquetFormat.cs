@@ -1,0 +1,46 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using DuckDB.NET.Data;
+
+namespace DataPull;
+
+/// <summary>
+/// Parquet, by DuckDB. Such a file cannot grow, because its index stands at its end: the rows wait in FILE.rows, one JSON object a line,
+/// until all are there.
+/// </summary>
+internal sealed partial class ParquetFormat : FileFormat
+{
+    public override string Name => "parquet";
+
+    public override string GrowingFile(string path) => path + ".rows";
+
+    public override byte[] Begin(IReadOnlyList<Column> columns) => [];
+
+    public override byte[] Page(IReadOnlyList<JsonElement> rows) => Encoding.UTF8.GetBytes(string.Concat(rows.Select(row => row.GetRawText() + "\n")));
+
+    public override void Finish(string path, IReadOnlyList<Column> columns)
+    {
+        string types = string.Join(", ", columns.Select(column => $"{Literal(column.Name)}: {Literal(column.Type)}"));
+        string rows = GlobCharacter().Replace(GrowingFile(path), "[$0]");
+        string next = path + ".new";
+        using (var duckDb = new DuckDBConnection("Data Source=:memory:"))
+        {
+            duckDb.Open();
+            using DuckDBCommand command = duckDb.CreateCommand();
+            command.CommandText =
+                $"COPY (SELECT * FROM read_json({Literal(rows)}, format = 'newline_delimited', columns = {{{types}}})) TO {Literal(next)} (FORMAT parquet)";
+            command.ExecuteNonQuery();
+        }
+
+        using (var file = new FileStream(next, FileMode.Open, FileAccess.ReadWrite))
+            file.Flush(flushToDisk: true);
+        File.Move(next, path, overwrite: true);
+    }
+
+    private static string Literal(string text) => $"'{text.Replace("'", "''")}'";
+
+    // DuckDB reads a pattern where a file's name stands.
+    [GeneratedRegex(@"[*?\[]")]
+    private static partial Regex GlobCharacter();
+}

@@ -122,7 +122,8 @@ internal sealed class PullFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or DuckDBException)
         {
-            throw new UsageException(e.Message);
+            // It names the file. What there is already stays, and is gone on with.
+            throw new UsageException($"{e.Message.TrimEnd('.')}. Make room or grant access there, and start the same command again.");
         }
     }
 }

@@ -6,7 +6,7 @@ namespace QuickStart;
 /// <summary>Prints: with colours in a terminal, plain when piped. The token's text is never among it.</summary>
 internal static class Screen
 {
-    private const int WidthWhenPiped = 100;
+    private const int TitleWidth = 100;
 
     private static readonly IAnsiConsole Out = CreateConsole();
 
@@ -15,7 +15,8 @@ internal static class Screen
     public static void Title(string text)
     {
         Out.WriteLine();
-        Out.Write(new Rule($"[bold]{text.EscapeMarkup()}[/]") { Justification = Justify.Left, Style = Color.Grey });
+        string line = new('─', Math.Max(0, Math.Min(TitleWidth, Out.Profile.Width) - text.Length - 4));
+        Out.MarkupLineInterpolated($"[grey]──[/] [bold]{text}[/] [grey]{line}[/]");
     }
 
     public static void Token(M3AccessToken token, M3AuthOptions options)
@@ -37,7 +38,7 @@ internal static class Screen
     public static void Answer(string text)
     {
         foreach (string line in text.Split('\n'))
-            Out.WriteLine(line);
+            Out.WriteLine(line.TrimEnd());
     }
 
     public static void Budget(M3AuthOptions options, int used)
@@ -66,18 +67,21 @@ internal static class Screen
 
     private static void Rows(params (string Mark, string Name, string Value)[] rows)
     {
-        var grid = new Grid().AddColumns(new GridColumn().NoWrap(), new GridColumn().NoWrap(), new GridColumn());
+        // By hand, since Spectre's tables fill every line up with blanks.
+        int markWidth = rows.Max(row => Markup.Remove(row.Mark).Length), nameWidth = rows.Max(row => row.Name.Length);
         foreach ((string mark, string name, string value) in rows)
-            grid.AddRow(new Markup(mark), new Markup($"[grey]{name}[/]"), new Text(value));
-        Out.Write(grid);
+        {
+            string indent = new(' ', markWidth - Markup.Remove(mark).Length);
+            Out.MarkupLine($"{mark}{indent}  [grey]{name.PadRight(nameWidth)}[/]  {value.EscapeMarkup()}");
+        }
     }
 
     private static IAnsiConsole CreateConsole()
     {
         IAnsiConsole console = AnsiConsole.Console;
-        // A pipe has no width of its own.
+        // A pipe has no width at which a line would have to break.
         if (Console.IsOutputRedirected)
-            console.Profile.Width = WidthWhenPiped;
+            console.Profile.Width = ushort.MaxValue;
         return console;
     }
 }

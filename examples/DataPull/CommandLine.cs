@@ -49,7 +49,7 @@ internal sealed partial record CommandLine(string Table, string OrderBy, string 
     {
         TableOption.Validators.Add(table =>
         {
-            if (table.GetResult(OrderByOption) is null)
+            if (table.Tokens is [var name] && TableName().IsMatch(name.Value) && table.GetResult(OrderByOption) is null)
                 table.AddError("--table needs --order-by, too: rows that are in no order may come twice, or never.");
         });
         return new RootCommand(

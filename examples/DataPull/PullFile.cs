@@ -108,8 +108,9 @@ internal sealed class PullFile : IDisposable
         _growing.Write(_format.Page(rows));
         // To the disk before the state says so: after a power cut, too, the file is never shorter than its state.
         _growing.Flush(flushToDisk: true);
-        _state = _state with { Rows = _state.Rows + rows.Count, Bytes = _growing.Position };
-        _state.Write(StatePath);
+        PullState next = _state with { Rows = _state.Rows + rows.Count, Bytes = _growing.Position };
+        next.Write(StatePath);
+        _state = next;
         return Rows;
     }
 

@@ -126,7 +126,7 @@ public sealed class QuickStartTests
         ExampleResult result = await Example.RunAsync("QuickStart", null, "--help");
 
         Assert.That(result.ExitCode, Is.Zero);
-        Assert.That(result.Output, Does.Contain("Usage: dotnet run --project examples/QuickStart").And.Contain("M3_URL").And.Contain("M3_OAUTH2_TOKEN"));
+        Assert.That(result.Output, Does.Contain("dotnet run --project examples/QuickStart").And.Contain("M3_URL").And.Contain("M3_OAUTH2_TOKEN"));
     }
 
     [TestCase("QuickStart", "--fast", "Unknown option '--fast'. See --help.")]
@@ -134,6 +134,8 @@ public sealed class QuickStartTests
     [TestCase("WrappedClient", "--fast", "Unknown option '--fast'. See --help.")]
     [TestCase("WrappedClient", "eyJhbGciOi.pasted.token", "An argument that is no option. See --help.")]
     [TestCase("LocalM3", "eyJhbGciOi.pasted.token", "An argument that is no option. See --help.")]
+    [TestCase("LocalM3", "@eyJhbGciOi.pasted.token", "An argument that is no option. See --help.")]
+    [TestCase("HttpClientFactory", "--urls", "Required argument missing for option: '--urls'. See --help.")]
     public async Task A_wrong_argument_is_exit_code_2(string example, string argument, string expected)
     {
         ExampleResult result = await Example.RunAsync(example, null, argument);
@@ -141,8 +143,8 @@ public sealed class QuickStartTests
         Assert.That(result, Is.EqualTo(new ExampleResult(2, "", expected + Environment.NewLine)));
     }
 
-    [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]
-    public async Task Ctrl_C_stops_it_though_M3_does_not_answer()
+    [TestCase("QuickStart"), TestCase("WrappedClient"), Platform(Exclude = "Win", Reason = "No SIGINT there.")]
+    public async Task Ctrl_C_stops_it_though_M3_does_not_answer(string name)
     {
         await using LocalM3Server issuer = await LocalM3Server.StartAsync();
         await using RecordingServer silent = await RecordingServer.StartAsync(
@@ -152,7 +154,7 @@ public sealed class QuickStartTests
             ["M3_OAUTH2_TOKEN"] = issuer.CreateToken(),
             ["M3_URL"] = silent.Address.AbsoluteUri,
         };
-        await using Example example = Example.Start("QuickStart", environment);
+        await using Example example = Example.Start(name, environment);
         await silent.FirstArrival;
 
         example.Interrupt();

@@ -73,7 +73,7 @@ public sealed class ExampleTests
             Assert.That(settings.ExitCode, Is.EqualTo(2));
             Assert.That(settings.Error, Does.Contain("M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled"));
             Assert.That(help.ExitCode, Is.Zero);
-            Assert.That(help.Output, Does.Contain("Usage: dotnet run --project examples/WrappedClient"));
+            Assert.That(help.Output, Does.Contain("dotnet run --project examples/WrappedClient"));
             Assert.That(wrong.ExitCode, Is.EqualTo(2));
             AssertShowsNoToken(good);
         }
@@ -180,7 +180,7 @@ public sealed class ExampleTests
             Assert.That(url.ExitCode, Is.EqualTo(1));
             Assert.That(url.Error, Does.StartWith("M3_URL must be an absolute http or https URL, but is 'm3'."));
             Assert.That(help.ExitCode, Is.Zero);
-            Assert.That(help.Output, Does.Contain("Usage: dotnet run --project examples/HttpClientFactory"));
+            Assert.That(help.Output, Does.Contain("dotnet run --project examples/HttpClientFactory"));
         }
     }
 

@@ -1,36 +1,17 @@
-using System.Net.Http.Headers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Primitives;
 
-namespace M3.Client.Auth.IntegrationTests;
+namespace M3.Client.Auth.IntegrationTests.Examples;
 
 /// <summary>A pull as a process: in one go, and stopped in every way before it is resumed.</summary>
-public sealed class DataPullTests
+public sealed class DataPullTests : PullFixture
 {
     private const int Rows = 450;
     private static readonly string[] Admissions = ["--table", "hosp_admissions", "--order-by", "hadm_id", "--out", "pull.csv"];
 
-    private static readonly HttpClient Http = new();
-
-    private string _folder = null!;
-    private LocalM3Server _m3 = null!;
-
-    private string Csv => Path.Combine(_folder, "pull.csv");
+    private string Csv => In("pull.csv");
 
     private string State => Csv + ".state";
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _m3 = await LocalM3Server.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await _m3.DisposeAsync();
-
-    [SetUp]
-    public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("DataPull-").FullName;
-
-    [TearDown]
-    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
 
     [Test]
     public async Task With_nothing_set_up_it_pulls_a_table_out_of_LocalM3()
@@ -42,7 +23,7 @@ public sealed class DataPullTests
             Assert.That(result.ExitCode, Is.Zero, result.All);
             Assert.That(result.Error, Is.Empty);
             Assert.That(result.Output, Does.Contain("made-up rows").And.Contain("rate limit is set to 1000000 calls an hour").And.Contain("Done: 120 rows in hosp_labevents.csv"));
-            Assert.That(File.ReadAllLines(Path.Combine(_folder, "hosp_labevents.csv")), Has.Length.EqualTo(121));
+            Assert.That(File.ReadAllLines(In("hosp_labevents.csv")), Has.Length.EqualTo(121));
             Assert.That(result.Output.Contains('\x1b'), Is.False, "piped, it is plain text");
             AssertShowsNoToken(result);
         });
@@ -73,9 +54,9 @@ public sealed class DataPullTests
         ExampleResult items = await PullAsync(Environment(), "--table", "icu_d_items", "--order-by", "itemid", "--page", "2");
 
         Assert.That((diagnoses.ExitCode, items.ExitCode), Is.EqualTo((0, 0)), diagnoses.All + items.All);
-        Assert.That(await File.ReadAllTextAsync(Path.Combine(_folder, "hosp_d_icd_diagnoses.csv")), Is.EqualTo(
+        Assert.That(await File.ReadAllTextAsync(In("hosp_d_icd_diagnoses.csv")), Is.EqualTo(
             "icd_code,icd_version,long_title\nA419,10,\"Sepsis, unspecified organism\"\nE119,10,Type 2 diabetes mellitus without complications\n"));
-        Assert.That(await File.ReadAllTextAsync(Path.Combine(_folder, "icu_d_items.csv")), Does.EndWith(",°F,Numeric,97.0,100.0\n"));
+        Assert.That(await File.ReadAllTextAsync(In("icu_d_items.csv")), Does.EndWith(",°F,Numeric,97.0,100.0\n"));
     }
 
     [Test]
@@ -92,6 +73,10 @@ public sealed class DataPullTests
         Assert.That(lines[0], Does.StartWith("subject_id,hadm_id,stay_id,first_careunit,"));
         Assert.That(lines[1..], Is.Unique);
         AssertShowsNoToken(result);
+
+        await using Example wrong = Example.StartDotnet(["run", "--no-build", file], [new("M3_URL", "m3.example.org")]);
+        ExampleResult refused = await wrong.FinishAsync(TimeSpan.FromMinutes(1));
+        AssertFails(refused, 2, "M3_URL must be an absolute http or https URL, but is 'm3.example.org'.");
     }
 
     [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]
@@ -102,7 +87,7 @@ public sealed class DataPullTests
         // Three calls in, the fourth waits for an hour: neither signal depends on how fast anything is.
         ExampleResult first = await StopWhileWaitingAsync(calls: 3, example => example.Interrupt());
         (long Rows, long Bytes) afterInterrupt = Measure();
-        Assert.That((first.ExitCode, first.Error), Is.EqualTo((130, Lines("Stopped.", "100 rows are in the file; the same command goes on from there."))), first.All);
+        Assert.That((first.ExitCode, first.Error), Is.EqualTo((130, Lines("Stopped.", "100 rows are in pull.csv; the same command goes on from there."))), first.All);
 
         ExampleResult second = await StopWhileWaitingAsync(calls: 4, example => example.Kill());
         (long Rows, long Bytes) afterKill = Measure();
@@ -124,47 +109,12 @@ public sealed class DataPullTests
         Assert.That(File.Exists(State), Is.False);
     }
 
-    [Test, Platform(Exclude = "Win", Reason = "Its kill is another.")]
-    public async Task Killed_at_any_moment_again_and_again_it_loses_no_row_and_repeats_none()
-    {
-        string[] arguments = [.. Admissions, "--page", "3"];
-        byte[] inOneGo = await PullInOneGoAsync(arguments);
-        List<long> rows = [];
-        var random = new Random(4);
-        while (true)
-        {
-            await using Example example = Start(Environment(), arguments);
-            int lines = random.Next(2, 40);
-            try
-            {
-                await example.ReadUntilAsync(line => line.Contains(" left", StringComparison.Ordinal) && --lines == 0);
-            }
-            catch (EndOfStreamException)
-            {
-                // It came to its end before.
-                break;
-            }
-
-            // A part of a page later, so that a kill meets every step of one.
-            Thread.SpinWait(random.Next(2_000_000));
-            example.Kill();
-            await example.FinishAsync();
-            rows.Add(Measure().Rows);
-        }
-
-        byte[] resumed = await File.ReadAllBytesAsync(Csv);
-        TestContext.Out.WriteLine($"killed {rows.Count} times, with {string.Join(", ", rows)} rows in the file; then {CountRows(resumed)}; the same file: {resumed.SequenceEqual(inOneGo)}");
-        Assert.That(rows, Has.Count.GreaterThan(3));
-        Assert.That(rows, Is.Ordered.Ascending);
-        Assert.That(resumed, Is.EqualTo(inOneGo));
-    }
-
     [Test, Platform(Exclude = "Win", Reason = "No SIGTERM there.")]
     public async Task SIGTERM_stops_it_as_Ctrl_C_does()
     {
         ExampleResult result = await StopWhileWaitingAsync(calls: 2, example => example.Terminate());
 
-        Assert.That((result.ExitCode, result.Error), Is.EqualTo((130, Lines("Stopped.", "50 rows are in the file; the same command goes on from there."))));
+        Assert.That((result.ExitCode, result.Error), Is.EqualTo((130, Lines("Stopped.", "50 rows are in pull.csv; the same command goes on from there."))));
         Assert.That(result.Output, Does.Contain("50 of 450 rows, waits 60 min for M3's rate limit, until "));
     }
 
@@ -251,17 +201,20 @@ public sealed class DataPullTests
         ExampleResult result = await PullAsync([], "--help");
 
         Assert.That(result.ExitCode, Is.Zero);
-        foreach (string expected in (string[])["Usage: dotnet run --project examples/DataPull", "--table", "--order-by", "--out", "--rows", "--page", "M3_URL", "M3_OAUTH2_TOKEN", "130 stopped"])
+        foreach (string expected in (string[])["dotnet run --project examples/DataPull [-- OPTIONS]", "--table", "--order-by", "--out", "--format", "--rows", "--page", "M3_URL", "M3_OAUTH2_TOKEN", "130 stopped"])
             Assert.That(result.Output, Does.Contain(expected));
     }
 
     [TestCase("Unknown option '--fast'.", "--fast")]
     [TestCase("An argument that is no option.", "eyJhbGciOi")]
-    [TestCase("--table takes the name of a table, not ''.", "--table")]
+    [TestCase("Required argument missing for option: '--table'.", "--table")]
+    [TestCase("Option '--page' expects a single argument but 2 were provided.", "--page", "1", "--page", "2")]
+    [TestCase("--table takes the name of a table, not ''.", "--table", "")]
     [TestCase("--table takes the name of a table, not 'a; DROP TABLE b'.", "--table", "a; DROP TABLE b")]
     [TestCase("--table needs --order-by, too", "--table", "hosp_patients")]
     [TestCase("--order-by takes a column's name, or several with commas between, not '1)'.", "--order-by", "1)")]
-    [TestCase("--out takes a file's name.", "--out")]
+    [TestCase("--out takes a file's name, not ''.", "--out", "")]
+    [TestCase("--format takes csv or parquet, not 'xlsx'.", "--format", "xlsx")]
     [TestCase("--rows takes a whole number from 1, not '0'.", "--rows", "0")]
     [TestCase("--page takes a whole number from 1 to 50, not '51'.", "--page", "51")]
     public async Task A_wrong_argument_is_exit_code_2(string expected, params string[] arguments) =>
@@ -273,7 +226,7 @@ public sealed class DataPullTests
     public async Task A_question_that_M3_cannot_answer_is_exit_code_2(string expected, params string[] arguments)
     {
         AssertFails(await PullAsync(Environment(), arguments), 2, expected);
-        Assert.That(Directory.EnumerateFiles(_folder), Is.Empty);
+        Assert.That(Directory.EnumerateFiles(Folder), Is.Empty);
     }
 
     [TestCase("M3_URL", "m3.example.org", 2, "M3_URL must be an absolute http or https URL, but is 'm3.example.org'")]
@@ -286,7 +239,7 @@ public sealed class DataPullTests
         Dictionary<string, string> environment = new(Environment()) { [name] = value };
 
         AssertFails(await PullAsync(environment, Admissions), exitCode, expected);
-        Assert.That(Directory.EnumerateFiles(_folder), Is.Empty);
+        Assert.That(Directory.EnumerateFiles(Folder), Is.Empty);
     }
 
     /// <summary>What a long pull may meet with on its way.</summary>
@@ -327,35 +280,6 @@ public sealed class DataPullTests
         }
     }
 
-    private async Task ForwardAsync(HttpContext context, string message)
-    {
-        using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), new Uri(_m3.BaseAddress, context.Request.Path));
-        if (message != "")
-            request.Content = new StringContent(message, MediaTypeHeaderValue.Parse(context.Request.ContentType!));
-        foreach ((string name, StringValues value) in context.Request.Headers.Where(header => header.Key is not ("Host" or "Connection" or "Content-Type" or "Content-Length" or "Transfer-Encoding")))
-            request.Headers.TryAddWithoutValidation(name, value.ToArray());
-        using HttpResponseMessage response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
-        context.Response.StatusCode = (int)response.StatusCode;
-        foreach ((string name, IEnumerable<string> value) in response.Headers.Concat(response.Content.Headers).Where(header => header.Key is not ("Transfer-Encoding" or "Content-Length")))
-            context.Response.Headers.Append(name, value.ToArray());
-        await response.Content.CopyToAsync(context.Response.Body, context.RequestAborted);
-    }
-
-    private Dictionary<string, string> Environment() => new(_m3.ClientEnvironment)
-    {
-        ["M3_OAUTH2_TOKEN"] = _m3.CreateToken(),
-        ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = "1000",
-    };
-
-    private Example Start(IEnumerable<KeyValuePair<string, string>> environment, params string[] arguments) =>
-        Example.StartIn(_folder, "DataPull", environment, arguments);
-
-    private async Task<ExampleResult> PullAsync(IEnumerable<KeyValuePair<string, string>> environment, params string[] arguments)
-    {
-        await using Example example = Start(environment, arguments);
-        return await example.FinishAsync();
-    }
-
     private async Task<byte[]> PullInOneGoAsync(params string[] arguments)
     {
         ExampleResult result = await PullAsync(Environment(), arguments is [] ? Admissions : arguments);
@@ -386,17 +310,4 @@ public sealed class DataPullTests
     private static int CountRows(byte[] csv) => csv.Count(octet => octet == '\n') - 1;
 
     private static string Lines(params string[] lines) => string.Concat(lines.Select(line => line + System.Environment.NewLine));
-
-    private static void AssertFails(ExampleResult result, int exitCode, params string[] expected) => Assert.Multiple(() =>
-    {
-        Assert.That(result.ExitCode, Is.EqualTo(exitCode), result.All);
-        foreach (string line in expected)
-            Assert.That(result.Error, Does.Contain(line));
-        Assert.That(result.All, Does.Not.Contain("   at "), "a stack trace");
-        AssertShowsNoToken(result);
-    });
-
-    // Every JWT begins so: {" in base64url.
-    private static void AssertShowsNoToken(ExampleResult result) =>
-        Assert.That(result.All.Contains("eyJ", StringComparison.Ordinal), Is.False, "a token stands in the output");
 }

@@ -19,7 +19,7 @@ internal sealed partial record CommandLine(string Table, string OrderBy, string 
         DuckDB backend.
 
         In a CSV file an empty text is "", and a value that is not there is nothing at all. In a Parquet file each column has the type
-        that it has in M3.
+        that it has in M3; only a HUGEINT, which Parquet does not know, becomes a DOUBLE.
 
         Exit code: 0 done, 1 the token or M3 failed, 2 a wrong argument, setting or file, 130 stopped.
         """;

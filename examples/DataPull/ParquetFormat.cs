@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using DuckDB.NET.Data;
@@ -17,7 +16,18 @@ internal sealed partial class ParquetFormat : FileFormat
 
     public override byte[] Begin(IReadOnlyList<Column> columns) => [];
 
-    public override byte[] Page(IReadOnlyList<JsonElement> rows) => Encoding.UTF8.GetBytes(string.Concat(rows.Select(row => row.GetRawText() + "\n")));
+    public override byte[] Page(IReadOnlyList<JsonElement> rows)
+    {
+        using var page = new MemoryStream();
+        using var writer = new Utf8JsonWriter(page);
+        foreach (JsonElement row in rows)
+        {
+            Write(writer, row);
+            page.WriteByte((byte)'\n');
+        }
+
+        return page.ToArray();
+    }
 
     public override void Finish(string path, IReadOnlyList<Column> columns)
     {
@@ -36,6 +46,24 @@ internal sealed partial class ParquetFormat : FileFormat
         using (var file = new FileStream(next, FileMode.Open, FileAccess.ReadWrite))
             file.Flush(flushToDisk: true);
         File.Move(next, path, overwrite: true);
+    }
+
+    private static void Write(Utf8JsonWriter writer, JsonElement row)
+    {
+        writer.WriteStartObject();
+        foreach (JsonProperty value in row.EnumerateObject())
+        {
+            writer.WritePropertyName(value.Name);
+            // DuckDB reads a number in JSON as a DOUBLE, which not every DECIMAL fits into; a text keeps every digit.
+            if (value.Value.ValueKind == JsonValueKind.Number)
+                writer.WriteStringValue(value.Value.GetRawText());
+            else
+                value.Value.WriteTo(writer);
+        }
+
+        writer.WriteEndObject();
+        writer.Flush();
+        writer.Reset();
     }
 
     private static string Literal(string text) => $"'{text.Replace("'", "''")}'";

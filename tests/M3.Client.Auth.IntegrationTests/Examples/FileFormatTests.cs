@@ -7,10 +7,10 @@ public sealed class FileFormatTests : PullFixture
         """
         CREATE TABLE named_like_the_query AS SELECT CAST(n AS INTEGER) AS t, 'line ' || n AS line, n + 0.5 AS "T_" FROM range(1, 121) AS numbers(n);
         CREATE TABLE odd_values (
-            id INTEGER, text VARCHAR, exact DECIMAL(18, 4), huge HUGEINT, real DOUBLE, flag BOOLEAN, day DATE, moment TIMESTAMP, there TIMESTAMPTZ,
+            id INTEGER, text VARCHAR, exact DECIMAL(18, 4), large BIGINT, real DOUBLE, flag BOOLEAN, day DATE, moment TIMESTAMP, there TIMESTAMPTZ,
             list INTEGER[], pair STRUCT(a INTEGER, b VARCHAR), raw BLOB, kind ENUM('one', 'the other''s'));
         INSERT INTO odd_values VALUES
-            (1, 'a "quoted", text', 12345678901234.5678, 170141183460469231731687303715884105727, 1e300, true, '2150-02-28', '2150-02-28 23:59:59.123456',
+            (1, 'a "quoted", text', 12345678901234.5678, 9223372036854775807, 1e300, true, '2150-02-28', '2150-02-28 23:59:59.123456',
              '2150-02-28 23:59:59+00', [1, NULL, 3], {'a': 1, 'b': 'x,y'}, '\x00\xFF', 'the other''s'),
             (2, '', -0.0001, -1, -0.0, false, NULL, NULL, NULL, [], NULL, '', 'one'),
             (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),

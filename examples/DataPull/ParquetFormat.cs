@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using DuckDB.NET.Data;
 
 namespace DataPull;
@@ -8,7 +7,7 @@ namespace DataPull;
 /// Parquet, by DuckDB. Such a file cannot grow, because its index stands at its end: the rows wait in FILE.rows, one JSON object a line,
 /// until all are there.
 /// </summary>
-internal sealed partial class ParquetFormat : FileFormat
+internal sealed class ParquetFormat : FileFormat
 {
     public override string Name => "parquet";
 
@@ -31,15 +30,16 @@ internal sealed partial class ParquetFormat : FileFormat
 
     public override void Finish(string path, IReadOnlyList<Column> columns)
     {
-        string types = string.Join(", ", columns.Select(column => $"{Literal(column.Name)}: {Literal(column.Type)}"));
-        string rows = GlobCharacter().Replace(GrowingFile(path), "[$0]");
+        // M3 writes the bytes of a BLOB as \x00\xFF, which only a cast from a text understands.
+        string types = string.Join(", ", columns.Select(column => $"{Literal(column.Name)}: {Literal(IsBlob(column) ? "VARCHAR" : column.Type)}"));
+        string values = string.Join(", ", columns.Select(column => IsBlob(column) ? $"CAST({Quote(column.Name)} AS BLOB) AS {Quote(column.Name)}" : Quote(column.Name)));
         string next = path + ".new";
         using (var duckDb = new DuckDBConnection("Data Source=:memory:"))
         {
             duckDb.Open();
             using DuckDBCommand command = duckDb.CreateCommand();
             command.CommandText =
-                $"COPY (SELECT * FROM read_json({Literal(rows)}, format = 'newline_delimited', columns = {{{types}}})) TO {Literal(next)} (FORMAT parquet)";
+                $"COPY (SELECT {values} FROM read_json({Literal(GrowingFile(path))}, format = 'newline_delimited', columns = {{{types}}})) TO {Literal(next)} (FORMAT parquet)";
             command.ExecuteNonQuery();
         }
 
@@ -66,9 +66,9 @@ internal sealed partial class ParquetFormat : FileFormat
         writer.Reset();
     }
 
+    private static bool IsBlob(Column column) => column.Type == "BLOB";
+
     private static string Literal(string text) => $"'{text.Replace("'", "''")}'";
 
-    // DuckDB reads a pattern where a file's name stands.
-    [GeneratedRegex(@"[*?\[]")]
-    private static partial Regex GlobCharacter();
+    private static string Quote(string name) => $"\"{name.Replace("\"", "\"\"")}\"";
 }

@@ -62,10 +62,10 @@ async Task ServeAsync(CancellationToken cancellationToken)
     }
 
     // The settings come from the application's configuration. M3 counts both clients' calls together, since their token has one
-    // subject: each gets half of the 100 in an hour.
+    // subject; so do they, since they go to the same origin.
     Uri m3 = configured ?? local!.Endpoint;
-    builder.Services.AddHttpClient("m3", client => client.BaseAddress = m3).AddM3Auth(options => options.RateLimitRequests /= 2);
-    builder.Services.AddHttpClient<IcuClient>(client => client.BaseAddress = m3).AddM3Auth(options => options.RateLimitRequests /= 2);
+    builder.Services.AddHttpClient("m3", client => client.BaseAddress = m3).AddM3Auth();
+    builder.Services.AddHttpClient<IcuClient>(client => client.BaseAddress = m3).AddM3Auth();
 
     // Wrong settings are told above, without the host's stack trace.
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

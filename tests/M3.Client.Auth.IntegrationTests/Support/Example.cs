@@ -28,9 +28,13 @@ internal sealed class Example : IAsyncDisposable
     }
 
     /// <summary>Starts <c>dotnet</c> itself.</summary>
-    public static Example StartDotnet(IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>>? environment = null, string folder = "")
+    public static Example StartDotnet(IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>>? environment = null, string folder = "") =>
+        StartProgram(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments, environment, folder);
+
+    /// <summary>Starts any program.</summary>
+    public static Example StartProgram(string program, IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>>? environment = null, string folder = "")
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments)
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             WorkingDirectory = folder,

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace M3.Client.Auth.IntegrationTests.Support;
 
-/// <summary>One of the examples as a process of its own, as a user starts it.</summary>
+/// <summary>One of the examples, or the tool, as a process of its own, as a user starts it.</summary>
 internal sealed class Example : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -18,14 +18,15 @@ internal sealed class Example : IAsyncDisposable
         StartIn("", name, environment, arguments);
 
     /// <summary>Starts it in a folder, where it may write.</summary>
-    public static Example StartIn(string folder, string name, IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments)
-    {
-        // Both are built to bin/CONFIGURATION/FRAMEWORK of their project.
-        string here = AppContext.BaseDirectory;
-        string bin = Path.GetRelativePath(Path.Combine(here, "../../.."), here);
-        string program = Path.GetFullPath(Path.Combine(here, "../../../../../examples", name, bin, $"{name}.dll"));
-        return StartDotnet(["exec", program, .. arguments], environment, folder);
-    }
+    public static Example StartIn(string folder, string name, IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments) =>
+        StartDotnet(["exec", FindProgram($"examples/{name}", name), .. arguments], environment, folder);
+
+    /// <summary>Starts the tool.</summary>
+    public static Example StartTool(IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments) =>
+        StartDotnet(["exec", ToolProgram, .. arguments], environment);
+
+    /// <summary>Where the tool's assembly is.</summary>
+    public static string ToolProgram => FindProgram("src/M3.Client.Auth.Tool", "m3-token");
 
     /// <summary>Starts <c>dotnet</c> itself.</summary>
     public static Example StartDotnet(IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>>? environment = null, string folder = "") =>
@@ -47,6 +48,12 @@ internal sealed class Example : IAsyncDisposable
         foreach ((string variable, string value) in environment ?? [])
             start.Environment[variable] = value;
         return new Example(Process.Start(start)!);
+    }
+
+    public static async Task<ExampleResult> RunToolAsync(IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments)
+    {
+        await using Example tool = StartTool(environment, arguments);
+        return await tool.FinishAsync();
     }
 
     public static async Task<ExampleResult> RunAsync(string name, IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments)
@@ -103,6 +110,14 @@ internal sealed class Example : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    // All are built to bin/CONFIGURATION/FRAMEWORK of their project.
+    private static string FindProgram(string project, string name)
+    {
+        string here = AppContext.BaseDirectory;
+        string bin = Path.GetRelativePath(Path.Combine(here, "../../.."), here);
+        return Path.GetFullPath(Path.Combine(here, "../../../../..", project, bin, $"{name}.dll"));
     }
 
     private void Signal(int signal)

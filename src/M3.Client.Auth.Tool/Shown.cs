@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>Makes text from outside safe for a terminal, and keeps tokens out of it.</summary>
 internal static class Shown

@@ -1,6 +1,5 @@
-using M3.Client.Auth;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>A table of the report.</summary>
 /// <param name="Key">Its name in JSON.</param>
@@ -14,7 +13,7 @@ internal sealed class Report
 {
     public List<Section> Sections { get; } = [];
 
-    public int ExitCode { get; private set; } = TokenCheck.ExitCode.Ok;
+    public int ExitCode { get; private set; } = Tool.ExitCode.Ok;
 
     /// <summary>One line: what came of it.</summary>
     public string Verdict { get; private set; } = "";
@@ -33,14 +32,14 @@ internal sealed class Report
 
     public void Fail(M3AuthException error)
     {
-        Fail(error.Error.ToString(), TokenCheck.ExitCode.Of(error.Error), error.Message, error.Remedy);
+        Fail(error.Error.ToString(), Tool.ExitCode.Of(error.Error), error.Message, error.Remedy);
         DocumentedMessage = error.DocumentedMessage;
     }
 
-    public void FailSettings(IEnumerable<string> failures) => Fail("Settings", TokenCheck.ExitCode.Settings, string.Join("; ", failures),
+    public void FailSettings(IEnumerable<string> failures) => Fail("Settings", Tool.ExitCode.Settings, string.Join("; ", failures),
         "Correct these settings. See TROUBLESHOOTING.md#settings.");
 
-    public void FailOtherwise(Exception error) => Fail("Failed", TokenCheck.ExitCode.Failed, $"{error.GetType().Name}: {error.Message}",
+    public void FailOtherwise(Exception error) => Fail("Failed", Tool.ExitCode.Failed, $"{error.GetType().Name}: {error.Message}",
         "Check the address, and that M3 can be reached from here. See TROUBLESHOOTING.md#other-answers.");
 
     private void Fail(string error, int exitCode, string message, string remedy)

@@ -1,6 +1,5 @@
-using M3.Client.Auth;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 internal enum Command
 {

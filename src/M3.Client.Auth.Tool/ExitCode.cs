@@ -1,6 +1,5 @@
-using M3.Client.Auth;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>What the process ends with; TROUBLESHOOTING.md has the errors' codes, too.</summary>
 internal static class ExitCode

@@ -1,6 +1,5 @@
-using M3.Client.Auth;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>Where the token is, and its raw text once it is known: to show its claims, never to show it.</summary>
 /// <param name="Place">In words.</param>

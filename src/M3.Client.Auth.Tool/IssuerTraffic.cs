@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>Writes down what the library asks the issuer, and what that answers.</summary>
 internal sealed class IssuerTraffic() : DelegatingHandler(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(3) })

@@ -1,7 +1,6 @@
 using System.Globalization;
-using M3.Client.Auth;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>The settings in force, and where each came from.</summary>
 internal static class Settings

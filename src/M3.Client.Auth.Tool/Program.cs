@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using M3.Client.Auth;
+using M3.Client.Auth.Tool;
 using Microsoft.Extensions.Options;
-using TokenCheck;
 
 // A token may hold anything but must not move the cursor, and tables are drawn with lines.
 Console.OutputEncoding = System.Text.Encoding.UTF8;

@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Globalization;
 using System.Text.Json;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>A token's header and claims, for showing only: whether they may be believed is the library's judgement.</summary>
 internal sealed record TokenParts(JsonElement Header, JsonElement Claims)

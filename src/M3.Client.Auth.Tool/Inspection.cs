@@ -1,10 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
-using M3.Client.Auth;
 using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>Does what was asked for, and reports every step, as far as it comes.</summary>
 internal static class Inspection

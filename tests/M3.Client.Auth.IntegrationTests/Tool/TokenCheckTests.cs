@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace M3.Client.Auth.IntegrationTests.Errors;
+namespace M3.Client.Auth.IntegrationTests.Tool;
 
 /// <summary>The command-line tool, as a process.</summary>
 public sealed class TokenCheckTests
@@ -79,7 +79,7 @@ public sealed class TokenCheckTests
     [TestCase("check", "-")]
     public async Task Standard_input_works_and_comes_before_the_environment(params string[] arguments)
     {
-        await using Example tool = Example.Start("TokenCheck", [.. _m3.ClientEnvironment, new("M3_OAUTH2_TOKEN", "nonsense")], arguments);
+        await using Example tool = Example.StartTool([.. _m3.ClientEnvironment, new("M3_OAUTH2_TOKEN", "nonsense")], arguments);
         await tool.PipeAsync($"  Bearer {_m3.CreateToken(algorithm: "ES256")}\n");
 
         ExampleResult result = await tool.FinishAsync();
@@ -95,7 +95,7 @@ public sealed class TokenCheckTests
         string token = _m3.CreateToken();
         foreach (string[] arguments in (string[][])[[token], ["check", token], ["--token", token], [$"--token={token}"], ["call", token], ["opaque-token-secret"], ["Bearer x"]])
         {
-            ExampleResult result = await Example.RunAsync("TokenCheck", _m3.ClientEnvironment, arguments);
+            ExampleResult result = await Example.RunToolAsync(_m3.ClientEnvironment, arguments);
 
             Assert.That(result.ExitCode, Is.EqualTo(Usage), result.All);
             Assert.That(result.Error, Does.Contain("A token does not belong on the command line").Or.StartWith("call needs an absolute http or https URL"));
@@ -111,10 +111,10 @@ public sealed class TokenCheckTests
         await File.WriteAllTextAsync(path, _m3.CreateToken());
         try
         {
-            ExampleResult file = await Example.RunAsync("TokenCheck", [.. _m3.ClientEnvironment, new("M3_OAUTH2_TOKEN_FILE", path)]);
-            ExampleResult client = await Example.RunAsync("TokenCheck",
+            ExampleResult file = await Example.RunToolAsync([.. _m3.ClientEnvironment, new("M3_OAUTH2_TOKEN_FILE", path)]);
+            ExampleResult client = await Example.RunToolAsync(
                 [.. _m3.ClientEnvironment, new("M3_OAUTH2_CLIENT_ID", _m3.ClientId), new("M3_OAUTH2_CLIENT_SECRET", _m3.ClientSecret)]);
-            ExampleResult wrong = await Example.RunAsync("TokenCheck",
+            ExampleResult wrong = await Example.RunToolAsync(
                 [.. _m3.ClientEnvironment, new("M3_OAUTH2_CLIENT_ID", _m3.ClientId), new("M3_OAUTH2_CLIENT_SECRET", "another-secret")]);
 
             using (Assert.EnterMultipleScope())
@@ -138,8 +138,8 @@ public sealed class TokenCheckTests
     [Test]
     public async Task Keys_are_shown_without_a_token_and_their_absence_with_the_reason()
     {
-        ExampleResult result = await Example.RunAsync("TokenCheck", _m3.ClientEnvironment, "keys");
-        ExampleResult down = await Example.RunAsync("TokenCheck", [new("M3_OAUTH2_ISSUER_URL", "http://127.0.0.1:1/"), new("M3_OAUTH2_AUDIENCE", "m3-api")], "keys");
+        ExampleResult result = await Example.RunToolAsync(_m3.ClientEnvironment, "keys");
+        ExampleResult down = await Example.RunToolAsync([new("M3_OAUTH2_ISSUER_URL", "http://127.0.0.1:1/"), new("M3_OAUTH2_AUDIENCE", "m3-api")], "keys");
 
         using (Assert.EnterMultipleScope())
         {
@@ -155,13 +155,13 @@ public sealed class TokenCheckTests
     {
         await using LocalM3Server strict = await LocalM3Server.StartAsync(new LocalM3Options { Refusals = Refusals.AsToolText });
 
-        ExampleResult result = await Example.RunAsync("TokenCheck", With(strict, strict.CreateToken()), "call", strict.Endpoint.AbsoluteUri, "--tool", "get_race_distribution");
+        ExampleResult result = await Example.RunToolAsync(With(strict, strict.CreateToken()), "call", strict.Endpoint.AbsoluteUri, "--tool", "get_race_distribution");
         // Only M3 knows that this one lacks a scope.
-        ExampleResult refused = await Example.RunAsync("TokenCheck",
+        ExampleResult refused = await Example.RunToolAsync(
             [.. With(strict, strict.CreateToken(scopes: [])), new("M3_OAUTH2_REQUIRED_SCOPES", "")], "call", strict.Endpoint.AbsoluteUri);
-        ExampleResult expired = await Example.RunAsync("TokenCheck", With(strict, strict.CreateToken(TimeSpan.FromMinutes(-1))), "call", strict.Endpoint.AbsoluteUri);
-        ExampleResult nobody = await Example.RunAsync("TokenCheck", With(strict, strict.CreateToken()), "call", "http://127.0.0.1:1/sse");
-        ExampleResult elsewhere = await Example.RunAsync("TokenCheck", With(strict, strict.CreateToken()), "call", "http://m3.example.org/sse");
+        ExampleResult expired = await Example.RunToolAsync(With(strict, strict.CreateToken(TimeSpan.FromMinutes(-1))), "call", strict.Endpoint.AbsoluteUri);
+        ExampleResult nobody = await Example.RunToolAsync(With(strict, strict.CreateToken()), "call", "http://127.0.0.1:1/sse");
+        ExampleResult elsewhere = await Example.RunToolAsync(With(strict, strict.CreateToken()), "call", "http://m3.example.org/sse");
 
         using (Assert.EnterMultipleScope())
         {
@@ -185,7 +185,7 @@ public sealed class TokenCheckTests
     {
         var environment = new Dictionary<string, string>(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = _m3.CreateToken(), [name] = value };
 
-        ExampleResult result = await Example.RunAsync("TokenCheck", environment);
+        ExampleResult result = await Example.RunToolAsync(environment);
 
         Assert.That(result.ExitCode, Is.EqualTo(WrongSettings), result.All);
         Assert.That(result.Output, Does.Contain($"FAILED: {message}").And.Contain("See TROUBLESHOOTING.md#settings."));
@@ -198,7 +198,7 @@ public sealed class TokenCheckTests
     [TestCase("--prefix", "--prefix needs a value")]
     public async Task Wrong_usage_is_exit_code_2(string arguments, string message)
     {
-        ExampleResult result = await Example.RunAsync("TokenCheck", _m3.ClientEnvironment, arguments.Split(' '));
+        ExampleResult result = await Example.RunToolAsync(_m3.ClientEnvironment, arguments.Split(' '));
 
         Assert.That(result.ExitCode, Is.EqualTo(Usage));
         Assert.That(result.Error, Does.StartWith(message));
@@ -207,7 +207,7 @@ public sealed class TokenCheckTests
     [Test]
     public async Task Help_has_every_exit_code()
     {
-        ExampleResult result = await Example.RunAsync("TokenCheck", null, "--help");
+        ExampleResult result = await Example.RunToolAsync(null, "--help");
 
         Assert.That(result.ExitCode, Is.Zero);
         foreach (M3AuthError error in Enum.GetValues<M3AuthError>())
@@ -232,12 +232,12 @@ public sealed class TokenCheckTests
     [Test, Platform(Exclude = "Win", Reason = "No pipes that are files there.")]
     public async Task A_pipe_that_nobody_writes_to_is_named_and_given_up()
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("TokenCheck-");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("m3-token-");
         string pipe = Path.Combine(folder.FullName, "token");
         using (var making = System.Diagnostics.Process.Start("mkfifo", [pipe]))
             await making.WaitForExitAsync();
 
-        ExampleResult result = await Example.RunAsync("TokenCheck", new Dictionary<string, string>(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = "", ["M3_OAUTH2_TOKEN_FILE"] = pipe });
+        ExampleResult result = await Example.RunToolAsync(new Dictionary<string, string>(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = "", ["M3_OAUTH2_TOKEN_FILE"] = pipe });
 
         folder.Delete(recursive: true);
         Assert.That(result.ExitCode, Is.EqualTo(21), result.All);
@@ -249,7 +249,7 @@ public sealed class TokenCheckTests
     {
         await using RecordingServer silent = await RecordingServer.StartAsync(
             context => Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default));
-        await using Example tool = Example.Start("TokenCheck",
+        await using Example tool = Example.StartTool(
             [new("M3_OAUTH2_ISSUER_URL", silent.Address.AbsoluteUri), new("M3_OAUTH2_AUDIENCE", "m3-api"), new("M3_OAUTH2_TOKEN", _m3.CreateToken())]);
         await silent.FirstArrival;
 
@@ -259,7 +259,7 @@ public sealed class TokenCheckTests
         Assert.That(result, Is.EqualTo(new ExampleResult(130, "", $"Stopped.{Environment.NewLine}")));
     }
 
-    private Task<ExampleResult> CheckAsync(string? token, params string[] arguments) => Example.RunAsync("TokenCheck", With(_m3, token), arguments);
+    private Task<ExampleResult> CheckAsync(string? token, params string[] arguments) => Example.RunToolAsync(With(_m3, token), arguments);
 
     private static Dictionary<string, string> With(LocalM3Server m3, string? token) => new(m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = token ?? "" };
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 
-namespace TokenCheck;
+namespace M3.Client.Auth.Tool;
 
 /// <summary>The three ways to show a report.</summary>
 internal static class Output

@@ -1,0 +1,39 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace M3.Client.Auth.Tool;
+
+/// <summary>The help of System.CommandLine, and behind it, for the tool as a whole, what that cannot know.</summary>
+internal sealed class HelpWithExitCodes(HelpAction help) : SynchronousCommandLineAction
+{
+    private static readonly string More =
+        $"""
+        Settings:
+          Those of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE and so on, from the environment. The token is
+          M3_OAUTH2_TOKEN, M3_OAUTH2_TOKEN_FILE, or client credentials.
+
+        Completions:
+          Once for each shell, with the tool dotnet-suggest: dotnet-suggest script bash >> ~/.bashrc (or zsh, or pwsh).
+
+        Exit codes:
+            0  the token is good (call: and M3 answered)
+            1  something else failed, such as the network
+            2  wrong usage
+            3  wrong settings, or OAuth2 is off
+        {string.Join('\n', Enum.GetValues<M3AuthError>().Select(error => $"  {ExitCode.Of(error),3}  {error}"))}
+          130  stopped by Ctrl+C
+
+        TROUBLESHOOTING.md has a section for each error.
+        """;
+
+    public override bool ClearsParseErrors => true;
+
+    public override int Invoke(ParseResult parseResult)
+    {
+        int exitCode = help.Invoke(parseResult);
+        if (parseResult.CommandResult.Command is RootCommand)
+            parseResult.InvocationConfiguration.Output.WriteLine(More);
+        return exitCode;
+    }
+}

@@ -1,0 +1,40 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace M3.Client.Auth.Tool;
+
+/// <summary>The tool's command line: what there is to ask for. A new command is one file more in Commands, and one line here.</summary>
+internal static class ToolCommandLine
+{
+    // Of an argument that begins with @ a file would be read, and -tx would be two options: neither belongs to this tool.
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+
+    // What fails is told by CommandRun; what that does not know is a defect, and its stack trace is wanted.
+    private static readonly InvocationConfiguration Invocation = new() { EnableDefaultExceptionHandler = false };
+
+    public static Task<int> RunAsync(string[] args)
+    {
+        if (UsageErrors.TokenAmong(args) is { } refused)
+            return Task.FromResult(UsageErrors.Write(refused, isJson: args.Contains(CommonOptions.Json.Name)));
+
+        ParseResult parsed = CreateRoot().Parse(args, Parsing);
+        return parsed.Action is ParseErrorAction
+            ? Task.FromResult(UsageErrors.Write(UsageErrors.Describe(parsed), isJson: parsed.GetValue(CommonOptions.Json)))
+            : parsed.InvokeAsync(Invocation);
+    }
+
+    private static RootCommand CreateRoot()
+    {
+        var root = new RootCommand("Explains an M3 access token, step by step. Without a command it checks the token. Neither the token nor any secret is ever shown.");
+        CommonOptions.AddTo(root);
+        CheckCommand.MakeDefaultOf(root);
+        root.Subcommands.Add(CheckCommand.Create());
+        root.Subcommands.Add(KeysCommand.Create());
+        root.Subcommands.Add(CallCommand.Create());
+
+        HelpOption help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithExitCodes((HelpAction)help.Action!);
+        return root;
+    }
+}

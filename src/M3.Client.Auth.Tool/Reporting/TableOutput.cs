@@ -1,0 +1,37 @@
+using Spectre.Console;
+
+namespace M3.Client.Auth.Tool;
+
+/// <summary>The same as <see cref="TextOutput"/>, for a terminal.</summary>
+internal static class TableOutput
+{
+    public static void Write(Report report)
+    {
+        Redaction redaction = report.Redaction;
+        AnsiConsole.MarkupLine($"{(report.Failure is null ? "[green]OK:[/]" : "[red]FAILED:[/]")} {Shown(report.Verdict)}");
+        if (report.Failure is { } failure)
+            AnsiConsole.MarkupLine($"[yellow]What to do:[/] {Shown(failure.Remedy)}");
+        foreach (string note in report.Notes)
+            AnsiConsole.MarkupLine($"[yellow]Note:[/] {Shown(note)}");
+
+        foreach (Section section in report.Sections)
+        {
+            Table table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape(section.Title));
+            foreach (string column in section.Columns)
+                table.AddColumn(column);
+            foreach (string?[] row in section.Rows)
+                table.AddRow(row.Select(cell => Cell(redaction.ForTerminal(cell))));
+            AnsiConsole.Write(table);
+        }
+
+        string Shown(string text) => Markup.Escape(redaction.ForTerminal(text));
+    }
+
+    private static Markup Cell(string text) => new(text switch
+    {
+        CheckSteps.Passed => "[green]passed[/]",
+        CheckSteps.Failed => "[red]failed[/]",
+        CheckSteps.Off => "[yellow]off[/]",
+        _ => Markup.Escape(text),
+    });
+}

@@ -47,12 +47,11 @@ internal static class SettingsReport
 
         if (!options.Enabled)
         {
-            report.FailSettings([$"OAuth2 is off: {prefix}ENABLED is '{Variable(prefix, "ENABLED")}', so requests go to M3 without a token"]);
+            report.FailSettings([$"OAuth2 is off: {prefix}ENABLED is '{Variable(prefix, "ENABLED")}', so requests go to M3 without a token"],
+                $"Set {prefix}ENABLED=true, or leave it out, to have OAuth2 on.");
             return null;
         }
 
-        if (WatchedToken.DescribeMissingHalf(options, prefix) is { } half)
-            report.Notes.Add($"{half}: half a pair of client credentials gets no token");
         return options;
     }
 

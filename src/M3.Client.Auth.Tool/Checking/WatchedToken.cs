@@ -48,6 +48,8 @@ internal sealed class WatchedToken : ITokenSource
             Place = place;
             if (await context.ReadAsync(source, cancellationToken) is not { } reading)
                 continue;
+            if (Text is null && _missingHalf is not null)
+                _report.Notes.Add($"{_missingHalf}: half a pair of client credentials gets no token");
             Text = reading.Token;
             _report.Redaction.HideToken(Text);
             return Text;

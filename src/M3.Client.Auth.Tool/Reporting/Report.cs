@@ -57,8 +57,8 @@ internal sealed class Report
     public void Fail(M3AuthException error, string? remedy = null) => Fail(new Failure(
         error.Error.ToString(), Tool.ExitCode.Of(error.Error), error.Message, remedy ?? error.Remedy, error.DocumentedMessage, error.IsTransient));
 
-    public void FailSettings(IEnumerable<string> failures) => Fail(new Failure("Settings", Tool.ExitCode.Settings, string.Join("; ", failures),
-        "Correct these settings. See TROUBLESHOOTING.md#settings."));
+    public void FailSettings(IEnumerable<string> failures, string remedy = "Correct these settings.") =>
+        Fail(new Failure("Settings", Tool.ExitCode.Settings, string.Join("; ", failures), $"{remedy} See TROUBLESHOOTING.md#settings."));
 
     public void FailUsage(string message) => Fail(new Failure("Usage", Tool.ExitCode.Usage, message, "See m3-token --help."));
 

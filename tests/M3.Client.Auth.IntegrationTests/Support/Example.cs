@@ -30,7 +30,10 @@ internal sealed class Example : IAsyncDisposable
 
     /// <summary>Starts <c>dotnet</c> itself.</summary>
     public static Example StartDotnet(IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>>? environment = null, string folder = "") =>
-        StartProgram(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments, environment, folder);
+        StartProgram(Dotnet, arguments, environment, folder);
+
+    /// <summary>The <c>dotnet</c> that runs the tests.</summary>
+    public static string Dotnet => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
 
     /// <summary>Starts any program.</summary>
     public static Example StartProgram(string program, IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string>>? environment = null, string folder = "")

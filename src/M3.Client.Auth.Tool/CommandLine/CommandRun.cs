@@ -6,15 +6,17 @@ namespace M3.Client.Auth.Tool;
 /// <summary>Runs a command that reports: whatever fails becomes the report's verdict, and the report is written once, at the end.</summary>
 internal static class CommandRun
 {
-    /// <param name="parsed">The command line.</param>
-    /// <param name="work">What the command does; it reports every step, as far as it comes.</param>
-    /// <param name="cancellationToken">Ctrl+C.</param>
-    public static async Task<int> ReportAsync(ParseResult parsed, Func<Report, CancellationToken, Task> work, CancellationToken cancellationToken)
+    /// <param name="command">The command.</param>
+    /// <param name="work">What it does with its command line; it reports every step, as far as it comes. Cancelled by Ctrl+C.</param>
+    public static void Reports(this Command command, Func<ParseResult, Report, CancellationToken, Task> work) =>
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, work, cancellationToken));
+
+    private static async Task<int> RunAsync(ParseResult parsed, Func<ParseResult, Report, CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         var report = new Report();
         try
         {
-            await work(report, cancellationToken);
+            await work(parsed, report, cancellationToken);
         }
         catch (M3AuthException e)
         {

@@ -8,20 +8,22 @@ namespace M3.Client.Auth.Tool;
 internal sealed class HelpWithExitCodes(HelpAction help) : SynchronousCommandLineAction
 {
     private static readonly string More =
-        $"""
+        $$"""
         Settings:
           Those of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE and so on, from the environment. The token is
           M3_OAUTH2_TOKEN, M3_OAUTH2_TOKEN_FILE, or client credentials.
 
         Completions:
-          Once for each shell, with the tool dotnet-suggest: dotnet-suggest script bash >> ~/.bashrc (or zsh, or pwsh).
+          For bash, in ~/.bashrc (other shells: through dotnet-suggest):
+            _m3_token() { mapfile -t COMPREPLY < <(m3-token "[suggest:$COMP_POINT]" "$COMP_LINE"); }
+            complete -F _m3_token m3-token
 
         Exit codes:
             0  the token is good (call: and M3 answered)
             1  something else failed, such as the network
             2  wrong usage
             3  wrong settings, or OAuth2 is off
-        {string.Join('\n', Enum.GetValues<M3AuthError>().Select(error => $"  {ExitCode.Of(error),3}  {error}"))}
+        {{string.Join('\n', Enum.GetValues<M3AuthError>().Select(error => $"  {ExitCode.Of(error),3}  {error}"))}}
           130  stopped by Ctrl+C
 
         TROUBLESHOOTING.md has a section for each error.

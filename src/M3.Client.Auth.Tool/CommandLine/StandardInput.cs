@@ -11,9 +11,6 @@ internal static class StandardInput
 
     private static readonly Argument<string?> Dash = CreateDash();
 
-    /// <summary>Adds <c>--stdin</c>.</summary>
-    public static void AddOptionTo(Command command) => command.Options.Add(Option);
-
     /// <summary>Adds <c>-</c> and <c>--stdin</c>.</summary>
     public static void AddTo(Command command)
     {

@@ -4,7 +4,7 @@ using System.CommandLine.Invocation;
 
 namespace M3.Client.Auth.Tool;
 
-/// <summary>The tool's command line: what there is to ask for. A new command is one file more in Commands, and one line here.</summary>
+/// <summary>The tool's command line: what there is to ask for. A new command is one file more in Commands, and one word here.</summary>
 internal static class ToolCommandLine
 {
     // Of an argument that begins with @ a file would be read, and -tx would be two options: neither belongs to this tool.
@@ -12,6 +12,8 @@ internal static class ToolCommandLine
 
     // What fails is told by CommandRun; what that does not know is a defect, and its stack trace is wanted.
     private static readonly InvocationConfiguration Invocation = new() { EnableDefaultExceptionHandler = false };
+
+    public static Command[] Commands { get; } = [CheckCommand.Create(), KeysCommand.Create(), CallCommand.Create()];
 
     public static Task<int> RunAsync(string[] args)
     {
@@ -29,9 +31,8 @@ internal static class ToolCommandLine
         var root = new RootCommand("Explains an M3 access token, step by step. Without a command it checks the token. Neither the token nor any secret is ever shown.");
         CommonOptions.AddTo(root);
         CheckCommand.MakeDefaultOf(root);
-        root.Subcommands.Add(CheckCommand.Create());
-        root.Subcommands.Add(KeysCommand.Create());
-        root.Subcommands.Add(CallCommand.Create());
+        foreach (Command command in Commands)
+            root.Subcommands.Add(command);
 
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitCodes((HelpAction)help.Action!);

@@ -27,7 +27,7 @@ internal static class UsageErrors
     /// <summary>The error for a word that has no meaning where it stands. An opaque token looks like any word, so that a word is not repeated.</summary>
     public static string Unknown(string word) => IsOptionName(word)
         ? $"Unknown option {word}. See --help."
-        : $"One argument too many: the commands are check, keys and call, see --help. If it is a token: {TokenRefused}";
+        : $"One argument too many: the commands are {string.Join(", ", ToolCommandLine.Commands.Select(command => command.Name))}, see --help. If it is a token: {TokenRefused}";
 
     public static int Write(string message, bool isJson)
     {

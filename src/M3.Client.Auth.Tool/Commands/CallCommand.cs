@@ -25,8 +25,7 @@ internal static class CallCommand
     {
         var command = new Command("call", "Make one call to M3, and show what it answered") { Address, ToolName };
         StandardInput.AddTo(command);
-        command.SetAction((parsed, cancellationToken) =>
-            CommandRun.ReportAsync(parsed, (report, cancellation) => CallAsync(parsed, report, cancellation), cancellationToken));
+        command.Reports(CallAsync);
         return command;
     }
 

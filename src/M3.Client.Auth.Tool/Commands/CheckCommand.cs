@@ -19,8 +19,7 @@ internal static class CheckCommand
     private static void Define(Command command)
     {
         StandardInput.AddTo(command);
-        command.SetAction((parsed, cancellationToken) =>
-            CommandRun.ReportAsync(parsed, (report, cancellation) => CheckAsync(parsed, report, cancellation), cancellationToken));
+        command.Reports(CheckAsync);
     }
 
     private static async Task CheckAsync(ParseResult parsed, Report report, CancellationToken cancellationToken)

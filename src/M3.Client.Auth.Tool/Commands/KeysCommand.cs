@@ -8,8 +8,7 @@ internal static class KeysCommand
     public static Command Create()
     {
         var command = new Command("keys", "Show the issuer's keys, where they were found, and those that are ignored");
-        command.SetAction((parsed, cancellationToken) =>
-            CommandRun.ReportAsync(parsed, (report, cancellation) => ShowAsync(parsed, report, cancellation), cancellationToken));
+        command.Reports(ShowAsync);
         return command;
     }
 

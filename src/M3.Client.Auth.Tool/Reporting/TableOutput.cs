@@ -16,11 +16,13 @@ internal static class TableOutput
 
         foreach (Section section in report.Sections)
         {
-            Table table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape(section.Title));
+            Table table = new Table().Border(TableBorder.Rounded);
             foreach (string column in section.Columns)
                 table.AddColumn(column);
             foreach (string?[] row in section.Rows)
                 table.AddRow(row.Select(cell => Cell(redaction.ForTerminal(cell))));
+            AnsiConsole.WriteLine();
+            AnsiConsole.MarkupLine($"[bold]{Markup.Escape(section.Title)}[/]");
             AnsiConsole.Write(table);
         }
 

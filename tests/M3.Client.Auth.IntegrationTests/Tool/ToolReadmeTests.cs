@@ -13,18 +13,24 @@ public sealed partial class ToolReadmeTests : ToolFixture
     [TestCaseSource(nameof(Commands))]
     public async Task Each_command_works(string command)
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("m3-token-");
-        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "token.txt"), M3.CreateToken());
-        Dictionary<string, string> environment = With(M3, M3.CreateToken());
-        foreach ((string name, string value) in environment.ToArray())
-            environment[name.Replace("M3_", "M4_", StringComparison.Ordinal)] = value;
+        ExampleResult result = await RunInBashAsync(command);
 
-        await using Example bash = Example.StartProgram("bash", ["-c", $$"""m3-token() { "{{Example.Dotnet}}" exec "{{Example.ToolProgram}}" "$@"; }; {{command}}"""], environment, folder.FullName);
-        ExampleResult result = await bash.FinishAsync();
-
-        folder.Delete(recursive: true);
         Assert.That(result.ExitCode, Is.Zero, result.All);
         AssertShowsNoToken(result);
+    }
+
+    [Test, Platform(Exclude = "Win", Reason = "No bash there.")]
+    public async Task The_completions_for_bash_work_and_stand_in_the_help_too()
+    {
+        string[] lines = [.. Document().Split('\n').SkipWhile(line => !line.StartsWith("    _m3_token()", StringComparison.Ordinal)).Take(2).Select(line => line.Trim())];
+
+        ExampleResult result = await RunInBashAsync(string.Join('\n', [.. lines, "COMP_LINE='m3-token ca' COMP_POINT=11", "_m3_token", "echo \"${COMPREPLY[@]}\""]));
+        ExampleResult help = await Example.RunToolAsync(null, "--help");
+
+        Assert.That(result.Output.Trim(), Is.EqualTo("call"), result.All);
+        Assert.That(lines[1], Is.EqualTo("complete -F _m3_token m3-token"));
+        foreach (string line in lines)
+            Assert.That(help.Output, Does.Contain(line));
     }
 
     [Test]
@@ -50,6 +56,21 @@ public sealed partial class ToolReadmeTests : ToolFixture
 
         IEnumerable<string> told = Row().Matches(Document()).SelectMany(row => Name().Matches(row.Groups[1].Value).Select(name => name.Groups[1].Value));
         Assert.That(told, Is.EquivalentTo(json.EnumerateObject().Select(member => member.Name)));
+    }
+
+    private async Task<ExampleResult> RunInBashAsync(string command)
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("m3-token-");
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "token.txt"), M3.CreateToken());
+        Dictionary<string, string> environment = With(M3, M3.CreateToken());
+        foreach ((string name, string value) in environment.ToArray())
+            environment[name.Replace("M3_", "M4_", StringComparison.Ordinal)] = value;
+
+        await using Example bash = Example.StartProgram("bash", ["-c", $$"""m3-token() { "{{Example.Dotnet}}" exec "{{Example.ToolProgram}}" "$@"; }; {{command}}"""], environment, folder.FullName);
+        ExampleResult result = await bash.FinishAsync();
+
+        folder.Delete(recursive: true);
+        return result;
     }
 
     private static string Document([CallerFilePath] string here = "") =>

@@ -7,8 +7,8 @@ namespace M3.Client.Auth.Tool;
 /// <summary>The tool's command line: what there is to ask for. A new command is one file more in Commands, and one word here.</summary>
 internal static class ToolCommandLine
 {
-    // Of an argument that begins with @ a file would be read, and -tx would be two options: neither belongs to this tool.
-    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+    // A word that begins with @ would be a file of arguments: nobody needs one here.
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
 
     // What fails is told by CommandRun; what that does not know is a defect, and its stack trace is wanted.
     private static readonly InvocationConfiguration Invocation = new() { EnableDefaultExceptionHandler = false };

@@ -114,11 +114,14 @@ public sealed class JsonTests : ToolFixture
     {
         JsonElement keys = ReadJson(await Example.RunToolAsync(M3.ClientEnvironment, "keys", "--json"));
         JsonElement call = ReadJson(await Example.RunToolAsync(With(M3, M3.CreateToken()), "--json", "call", M3.Endpoint.AbsoluteUri, "--tool", "get_race_distribution"));
+        JsonElement nobody = ReadJson(await Example.RunToolAsync(With(M3, M3.CreateToken()), "--json", "call", "http://127.0.0.1:1/sse"));
 
         Assert.That(keys.GetProperty("keys").GetProperty("state").GetString(), Is.EqualTo("Fresh"));
         Assert.That(keys.GetProperty("ok").GetBoolean(), Is.True);
         Assert.That(call.GetProperty("answer").GetString(), Does.Contain("PORTUGUESE"));
         Assert.That(call.GetProperty("call").GetProperty("milliseconds").GetInt64(), Is.Not.Negative);
+        Assert.That(nobody.GetProperty("error").GetProperty("error").GetString(), Is.EqualTo("Failed"));
+        Assert.That(nobody.GetProperty("error").GetProperty("isTransient").GetBoolean(), Is.True);
     }
 
     private static string Unsigned(string claims) =>

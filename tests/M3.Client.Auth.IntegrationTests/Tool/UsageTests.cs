@@ -13,6 +13,7 @@ public sealed class UsageTests : ToolFixture
     [TestCase("call ftp://m3/sse", "call needs an absolute http or https URL, for example: m3-token call http://localhost:3000/sse")]
     [TestCase("keys -", "One argument too many: the commands are check, keys, call, see --help. If it is a token: A token does not belong on the command line")]
     [TestCase("chekc", "One argument too many: the commands are check, keys, call, see --help. If it is a token: A token does not belong on the command line")]
+    [TestCase("@token.txt", "One argument too many: the commands are check, keys, call, see --help. If it is a token: A token does not belong on the command line")]
     [TestCase("--prefix", "Required argument missing for option: '--prefix'. See --help.")]
     [TestCase("call http://m3/sse --tool a --tool b", "Option '--tool' expects a single argument but 2 were provided. See --help.")]
     public async Task Wrong_usage_is_exit_code_2_in_words_and_in_JSON(string arguments, string message)
@@ -55,6 +56,7 @@ public sealed class UsageTests : ToolFixture
     {
         ExampleResult result = await Example.RunToolAsync(null, "--help");
         ExampleResult call = await Example.RunToolAsync(null, "call", "--help");
+        ExampleResult confused = await Example.RunToolAsync(null, "--frobnicate", "--help");
 
         Show(result);
         Assert.That(result.ExitCode, Is.Zero);
@@ -62,6 +64,7 @@ public sealed class UsageTests : ToolFixture
             Assert.That(result.Output, Does.Contain($"   {CodeOf(error)}  {error}"));
         foreach (string expected in (string[])["  check ", "  keys ", "  call <URL>", "--prefix", "--json", "--plain", "--stdin", "--version", "dotnet-suggest"])
             Assert.That(result.Output, Does.Contain(expected));
+        Assert.That(confused, Is.EqualTo(result), "whoever asks for help gets it");
         Assert.That(call.Output, Does.Contain("m3-token").And.Contain("--tool <NAME>").And.Contain("get_database_schema").And.Not.Contain("Exit codes"));
     }
 

@@ -8,7 +8,7 @@ namespace M3.Client.Auth.Tool;
 /// <param name="Remedy">What to take of it.</param>
 internal sealed partial record PastedText(InvalidTokenFormatException Error, string Remedy)
 {
-    private const string More = "See TROUBLESHOOTING.md#invalid-token-format.";
+    private static readonly string More = $"See {HelpLinks.To("invalid-token-format")}";
 
     /// <summary>Null when it is neither.</summary>
     public static PastedText? TryRecognize(string? raw)

@@ -26,7 +26,7 @@ internal sealed class HelpWithExitCodes(HelpAction help) : SynchronousCommandLin
         {{string.Join('\n', Enum.GetValues<M3AuthError>().Select(error => $"  {ExitCode.Of(error),3}  {error}"))}}
           130  stopped by Ctrl+C
 
-        TROUBLESHOOTING.md has a section for each error.
+        Each error has a section in {{HelpLinks.Page}}
         """;
 
     public override bool ClearsParseErrors => true;

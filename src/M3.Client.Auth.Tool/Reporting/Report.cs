@@ -58,12 +58,12 @@ internal sealed class Report
         error.Error.ToString(), Tool.ExitCode.Of(error.Error), error.Message, remedy ?? error.Remedy, error.DocumentedMessage, error.IsTransient));
 
     public void FailSettings(IEnumerable<string> failures, string remedy = "Correct these settings.") =>
-        Fail(new Failure("Settings", Tool.ExitCode.Settings, string.Join("; ", failures), $"{remedy} See TROUBLESHOOTING.md#settings."));
+        Fail(new Failure("Settings", Tool.ExitCode.Settings, string.Join("; ", failures), $"{remedy} See {HelpLinks.To(HelpLinks.Settings)}"));
 
     public void FailUsage(string message) => Fail(new Failure("Usage", Tool.ExitCode.Usage, message, "See m3-token --help."));
 
     public void FailOtherwise(Exception error) => Fail(new Failure("Failed", Tool.ExitCode.Failed, $"{error.GetType().Name}: {error.Message}",
-        "Check the address, and that M3 can be reached from here. See TROUBLESHOOTING.md#other-answers.", IsTransient: error is HttpRequestException or TimeoutException));
+        $"Check the address, and that M3 can be reached from here. See {HelpLinks.To("other-answers")}", IsTransient: error is HttpRequestException or TimeoutException));
 
     private void Fail(Failure failure) => (Verdict, Failure) = (failure.Message, failure);
 }

@@ -7,9 +7,9 @@ internal static class HelpLinks
 {
     public const string Settings = "settings";
 
-    // The build writes the project's RepositoryUrl into the assembly.
-    private static readonly string Troubleshooting = typeof(HelpLinks).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+    /// <summary>The page. Its beginning the build writes into the assembly: the project's RepositoryUrl.</summary>
+    public static readonly string Page = typeof(HelpLinks).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .Single(attribute => attribute.Key == "RepositoryUrl").Value + "/blob/main/TROUBLESHOOTING.md";
 
-    public static string To(string section) => $"{Troubleshooting}#{section}";
+    public static string To(string section) => $"{Page}#{section}";
 }

@@ -41,8 +41,9 @@ internal sealed partial class MarkdownPage
     public IEnumerable<CodeBlock> In(string section, string language) =>
         Blocks.Where(block => block.Language == language && block.Sections.Contains(section));
 
-    /// <summary>The one block of a language within a section.</summary>
-    public CodeBlock Single(string section, string language = "csharp") => In(section, language).Single();
+    /// <summary>The one block of a language right under a heading.</summary>
+    public CodeBlock Single(string section, string language = "csharp") =>
+        Blocks.Single(block => block.Language == language && block.Sections[^1] == section);
 
     public override string ToString() => Path;
 

@@ -81,14 +81,6 @@ internal sealed partial class MarkdownPage
                 Rows.Add([.. line.Trim().Trim('|').Split(" | ").Select(cell => cell.Trim())]);
                 AddLinks(line);
             }
-            else if (line.StartsWith("    ", StringComparison.Ordinal) && (i == 0 || lines[i - 1].Length == 0 || Blocks.LastOrDefault()?.Line == i))
-            {
-                // An indented block is code, too: what is printed so is a shell's.
-                int end = Array.FindIndex(lines, i, text => text.Length > 0 && !text.StartsWith("    ", StringComparison.Ordinal));
-                string[] block = lines[i..(end < 0 ? lines.Length : end)];
-                Blocks.Add(new CodeBlock(this, i + 1, ["sh"], string.Join('\n', block.Select(text => text.Length > 4 ? text[4..] : "")).TrimEnd() + "\n", [.. open.Select(section => section.Title)]));
-                i += block.Length - 1;
-            }
             else
             {
                 AddLinks(line);

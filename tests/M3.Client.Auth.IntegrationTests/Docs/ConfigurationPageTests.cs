@@ -15,7 +15,13 @@ public sealed class ConfigurationPageTests
 
     private static readonly MarkdownPage Page = MarkdownPage.Open("docs/configuration.md");
 
-    private static readonly Dictionary<string, string?> Good = new() { [Prefix + "ISSUER_URL"] = "https://issuer.example", [Prefix + "AUDIENCE"] = "m3-api" };
+    private static readonly Dictionary<string, string?> Good = new()
+    {
+        [Prefix + "ISSUER_URL"] = "https://issuer.example",
+        [Prefix + "AUDIENCE"] = "m3-api",
+    };
+
+    private static readonly PropertyInfo[] Options = typeof(M3AuthOptions).GetProperties();
 
     private static IEnumerable<string[]> Settings => Page.Rows.Where(row => row.Length == 4 && row[1].StartsWith('`') && !row[0].Contains('('));
 
@@ -24,9 +30,7 @@ public sealed class ConfigurationPageTests
     [Test]
     public void Every_option_has_its_row_and_no_other()
     {
-        string[] options = [.. typeof(M3AuthOptions).GetProperties().Select(property => property.Name)];
-
-        Assert.That(Settings.Select(row => InCode(row[1])), Is.EquivalentTo(options));
+        Assert.That(Settings.Select(row => InCode(row[1])), Is.EquivalentTo(Options.Select(option => option.Name)));
     }
 
     [Test]
@@ -44,7 +48,10 @@ public sealed class ConfigurationPageTests
         var options = new M3AuthOptions();
 
         foreach (string[] row in Settings)
-            Assert.That(Describe(typeof(M3AuthOptions).GetProperty(InCode(row[1]))!.GetValue(options)), Is.EqualTo(row[2] == "required" ? "not set" : InCode(row[2])), row[1]);
+        {
+            string expected = row[2] == "required" ? "not set" : InCode(row[2]);
+            Assert.That(Describe(OptionOf(row).GetValue(options)), Is.EqualTo(expected), row[1]);
+        }
     }
 
     [Test]
@@ -52,12 +59,12 @@ public sealed class ConfigurationPageTests
     {
         foreach (string[] row in Settings.Where(row => row[0].Length > 0))
         {
-            (string setting, string option) = (InCode(row[0]), InCode(row[1]));
-            M3AuthOptions options = Read(new() { [setting] = Another(typeof(M3AuthOptions).GetProperty(option)!) });
-
+            PropertyInfo option = OptionOf(row);
             var defaults = new M3AuthOptions();
-            Assert.That(typeof(M3AuthOptions).GetProperties().Where(property => Describe(property.GetValue(options)) != Describe(property.GetValue(defaults))).Select(property => property.Name),
-                Is.EqualTo([option]), setting);
+            M3AuthOptions options = Read(new() { [InCode(row[0])] = Another(option) });
+
+            IEnumerable<PropertyInfo> changed = Options.Where(each => Describe(each.GetValue(options)) != Describe(each.GetValue(defaults)));
+            Assert.That(changed, Is.EqualTo([option]), row[0]);
         }
     }
 
@@ -78,7 +85,8 @@ public sealed class ConfigurationPageTests
     public void The_delegate_has_the_last_word_over_the_configuration()
     {
         var services = new ServiceCollection();
-        services.AddSingleton<IConfiguration>(Configuration(new(Good) { [Prefix + "RATE_LIMIT_REQUESTS"] = "7", [Prefix + "RATE_LIMIT_WINDOW"] = "60" }));
+        Dictionary<string, string?> settings = new(Good) { [Prefix + "RATE_LIMIT_REQUESTS"] = "7", [Prefix + "RATE_LIMIT_WINDOW"] = "60" };
+        services.AddSingleton<IConfiguration>(Configuration(settings));
         services.AddHttpClient("m3").AddM3Auth(options => options.RateLimitRequests = 8);
         using ServiceProvider provider = services.BuildServiceProvider();
 
@@ -92,7 +100,8 @@ public sealed class ConfigurationPageTests
     {
         var services = new ServiceCollection();
         await SnippetCompiler.RunAsync(Page.Single("Where settings are read from"), services);
-        services.AddSingleton<IConfiguration>(Configuration(new() { ["M3_OAUTH2_AUDIENCE"] = "m3-api", ["ARCHIVE_OAUTH2_AUDIENCE"] = "archive-api" }));
+        Dictionary<string, string?> settings = new() { ["M3_OAUTH2_AUDIENCE"] = "m3-api", ["ARCHIVE_OAUTH2_AUDIENCE"] = "archive-api" };
+        services.AddSingleton<IConfiguration>(Configuration(settings));
         services.PostConfigureAll<M3AuthOptions>(options => options.IssuerUrl = "https://issuer.example");
         using ServiceProvider provider = services.BuildServiceProvider();
 
@@ -143,7 +152,10 @@ public sealed class ConfigurationPageTests
 
     private static M3AuthOptions Read(Dictionary<string, string?> settings) => M3AuthOptions.FromConfiguration(Configuration(settings));
 
-    private static IConfiguration Configuration(Dictionary<string, string?> settings) => new ConfigurationBuilder().AddInMemoryCollection(settings).Build();
+    private static IConfiguration Configuration(Dictionary<string, string?> settings) =>
+        new ConfigurationBuilder().AddInMemoryCollection(settings).Build();
+
+    private static PropertyInfo OptionOf(string[] row) => typeof(M3AuthOptions).GetProperty(InCode(row[1]))!;
 
     private static string InCode(string cell) => cell.Trim('`');
 

@@ -75,7 +75,8 @@ public sealed class GettingStartedTests
             string framework = Path.GetDirectoryName(typeof(Microsoft.Extensions.Options.OptionsValidationException).Assembly.Location)!;
             Dictionary<string, string> environment = new(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = _m3.CreateToken() };
 
-            await using Example fsi = Example.StartDotnet(["fsi", "--nologo", $"--lib:{AppContext.BaseDirectory}", $"--lib:{framework}", script], environment, folder);
+            string[] arguments = ["fsi", "--nologo", $"--lib:{AppContext.BaseDirectory}", $"--lib:{framework}", script];
+            await using Example fsi = Example.StartDotnet(arguments, environment, folder);
             ExampleResult result = await fsi.FinishAsync(TimeSpan.FromMinutes(3));
 
             Assert.That(result.Error, Is.Empty);

@@ -31,8 +31,8 @@ internal sealed partial class MarkdownPage
 
     public static MarkdownPage Open(string path) => new(path);
 
-    /// <summary>Every page of the repository that git would keep.</summary>
-    public static IEnumerable<MarkdownPage> All() => Under("").Where(path => !path.StartsWith("tests/", StringComparison.Ordinal)).Select(Open);
+    /// <summary>Every page of the repository.</summary>
+    public static IEnumerable<MarkdownPage> All() => Under("").Select(Open);
 
     /// <summary>The pages of docs/.</summary>
     public static IEnumerable<MarkdownPage> Docs() => Under("docs").Select(Open);
@@ -66,7 +66,8 @@ internal sealed partial class MarkdownPage
             {
                 int end = Array.FindIndex(lines, i + 1, text => text.StartsWith("```", StringComparison.Ordinal));
                 Assert.That(end, Is.Positive, $"{Path}, line {i + 1}: the block has no end");
-                Blocks.Add(new CodeBlock(this, i + 1, line[3..].Split(' '), string.Join('\n', lines[(i + 1)..end]) + "\n", [.. open.Select(section => section.Title)]));
+                string text = string.Join('\n', lines[(i + 1)..end]) + "\n";
+                Blocks.Add(new CodeBlock(this, i + 1, line[3..].Split(' '), text, [.. open.Select(section => section.Title)]));
                 i = end;
             }
             else if (Heading().Match(line) is { Success: true } heading)

@@ -59,7 +59,8 @@ internal sealed class PrintedIssuer(string issuer, string keysUrl) : HttpMessage
     private static string Keys(RSA rsa, string kid)
     {
         RSAParameters key = rsa.ExportParameters(includePrivateParameters: false);
-        return JsonSerializer.Serialize(new { keys = new[] { new { kty = "RSA", kid, n = Base64UrlEncoder.Encode(key.Modulus), e = Base64UrlEncoder.Encode(key.Exponent) } } });
+        var jwk = new { kty = "RSA", kid, n = Base64UrlEncoder.Encode(key.Modulus), e = Base64UrlEncoder.Encode(key.Exponent) };
+        return JsonSerializer.Serialize(new { keys = new[] { jwk } });
     }
 
     private static HttpResponseMessage Answer(string json, HttpStatusCode status = HttpStatusCode.OK) =>

@@ -68,7 +68,8 @@ public sealed partial class ProviderPageTests
         MarkdownPage page = Open(name);
         using PrintedIssuer issuer = IssuerOf(page);
         string claims = page.In("The token", "json").First().Text;
-        issuer.TokenAnswer = (HttpStatusCode.OK, JsonSerializer.Serialize(new { access_token = issuer.Sign(claims), token_type = "Bearer", expires_in = 60 }));
+        string answer = JsonSerializer.Serialize(new { access_token = issuer.Sign(claims), token_type = "Bearer", expires_in = 60 });
+        issuer.TokenAnswer = (HttpStatusCode.OK, answer);
 
         M3AccessToken token = await GetTokenAsync(issuer, claims, SettingsOf(page, "Settings", "A machine"));
 
@@ -100,12 +101,9 @@ public sealed partial class ProviderPageTests
     private static Dictionary<string, string?> SettingsOf(MarkdownPage page, params string[] sections)
     {
         Dictionary<string, string?> settings = [];
-        foreach (CodeBlock block in sections.SelectMany(section => page.Blocks.Where(block => block.Language == "sh" && block.Sections[^1] == section)))
-        {
-            foreach (Match export in Export().Matches(block.Text))
-                settings[export.Groups[1].Value] = export.Groups[2].Value;
-        }
-
+        IEnumerable<CodeBlock> blocks = sections.SelectMany(section => page.Blocks.Where(block => block.Language == "sh" && block.Sections[^1] == section));
+        foreach (Match export in blocks.SelectMany(block => Export().Matches(block.Text)))
+            settings[export.Groups[1].Value] = export.Groups[2].Value;
         return settings;
     }
 

@@ -119,7 +119,8 @@ public sealed class ScopesAndLimitsTests
         return services.BuildServiceProvider();
     }
 
-    private static Task<string> Query(McpClient mcp) => mcp.CallAsync("execute_mimic_query", ("sql_query", "SELECT COUNT(*) AS n FROM hosp_patients"));
+    private static Task<string> Query(McpClient mcp) =>
+        mcp.CallAsync("execute_mimic_query", ("sql_query", "SELECT COUNT(*) AS n FROM hosp_patients"));
 
     /// <summary>Holds the calls of one tool back until they are released.</summary>
     private sealed class HeldHandler : DelegatingHandler

@@ -56,8 +56,8 @@ public sealed partial class ShellCommandTests
             form = (await context.Request.ReadFormAsync()).ToDictionary(field => field.Key, field => field.Value.ToString());
             await context.Response.WriteAsync("{}");
         });
-        var start = new ProcessStartInfo("/bin/sh", ["-c", Origin().Replace(command, $"curl --silent --fail {server.Address.GetLeftPart(UriPartial.Authority)}")]) { RedirectStandardOutput = true };
-        using Process process = Process.Start(start)!;
+        string local = Origin().Replace(command, $"curl --silent --fail {server.Address.GetLeftPart(UriPartial.Authority)}");
+        using Process process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", local]) { RedirectStandardOutput = true })!;
         await process.WaitForExitAsync();
 
         Assert.That(process.ExitCode, Is.Zero, place);
@@ -73,7 +73,8 @@ public sealed partial class ShellCommandTests
         Assert.That(form.Keys, Is.SupersetOf(needed), place);
     }
 
-    private static IEnumerable<TestCaseData> Requests() => Commands().Where(command => ((string)command.Arguments[1]!).StartsWith("curl ", StringComparison.Ordinal));
+    private static IEnumerable<TestCaseData> Requests() =>
+        Commands().Where(command => ((string)command.Arguments[1]!).StartsWith("curl ", StringComparison.Ordinal));
 
     private static IEnumerable<TestCaseData> Commands() =>
         from page in MarkdownPage.Docs()
@@ -83,7 +84,7 @@ public sealed partial class ShellCommandTests
         select new TestCaseData(block.ToString(), command);
 
     private static IEnumerable<string> Settings() =>
-        MarkdownPage.Open("docs/configuration.md").Rows.Where(row => row[0].StartsWith("`M3_", StringComparison.Ordinal)).Select(row => row[0].Trim('`'))
+        MarkdownPage.Open("docs/configuration.md").Rows.Select(row => row[0].Trim('`')).Where(cell => cell.StartsWith("M3_OAUTH2_", StringComparison.Ordinal))
             .Concat(["M3_URL", "M3_OAUTH2_TOKEN"]);
 
     [GeneratedRegex(@"^export (\w+)=(.*)$")]

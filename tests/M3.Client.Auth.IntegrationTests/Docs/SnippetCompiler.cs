@@ -41,7 +41,9 @@ internal static partial class SnippetCompiler
     };
 
     private static readonly Lazy<MetadataReference[]> References = new(() =>
-        [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path))]);
+    [
+        .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
+    ]);
 
     private static readonly Lazy<ISourceGenerator[]> Generators = new(FindGenerators);
 
@@ -60,7 +62,8 @@ internal static partial class SnippetCompiler
 
     private static byte[] CompileSnippet(CodeBlock block)
     {
-        string usings = string.Join('\n', UsingDirective().Matches(block.Text).Select(match => match.Value).Concat(SnippetUsings.Select(name => $"using {name};")));
+        IEnumerable<string> own = UsingDirective().Matches(block.Text).Select(match => match.Value);
+        string usings = string.Join('\n', [.. own, .. SnippetUsings.Select(name => $"using {name};")]);
         return Emit(block, $$"""
             {{usings}}
             public static class Snippet
@@ -75,14 +78,15 @@ internal static partial class SnippetCompiler
 
     private static byte[] Emit(CodeBlock block, string text, OutputKind kind)
     {
-        CSharpCompilationOptions options = new CSharpCompilationOptions(kind, nullableContextOptions: NullableContextOptions.Enable, optimizationLevel: OptimizationLevel.Release)
+        CSharpCompilationOptions options = new CSharpCompilationOptions(kind, nullableContextOptions: NullableContextOptions.Enable)
             .WithGeneralDiagnosticOption(ReportDiagnostic.Error).WithSpecificDiagnosticOptions(Unminded);
         Compilation compilation = CSharpCompilation.Create("Printed", [Parse(ImplicitUsings), Parse(text)], References.Value, options);
         CSharpGeneratorDriver.Create(Generators.Value, parseOptions: Parsing).RunGeneratorsAndUpdateCompilation(compilation, out compilation, out _);
 
         using var image = new MemoryStream();
         var result = compilation.Emit(image);
-        Assert.That(result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error), Is.Empty, $"{block} does not compile:\n{text}");
+        IEnumerable<Diagnostic> errors = result.Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
+        Assert.That(errors, Is.Empty, $"{block} does not compile:\n{text}");
         return image.ToArray();
     }
 

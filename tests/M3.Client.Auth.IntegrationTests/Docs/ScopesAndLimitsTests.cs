@@ -64,7 +64,8 @@ public sealed class ScopesAndLimitsTests
         Task<string>[] running = [Query(mcp), Query(mcp)];
         await held.Holds(2);
 
-        Assert.That(() => Query(mcp), Throws.InstanceOf<RateLimitExceededException>().With.Message.Contains("the application's own limiter"));
+        Assert.That(() => Query(mcp).WaitAsync(TimeSpan.FromSeconds(30)),
+            Throws.InstanceOf<RateLimitExceededException>().With.Message.Contains("the application's own limiter"));
         Assert.That(await mcp.CallAsync("get_icu_stays", ("limit", 1)), Does.Contain("stay_id"));
         held.Release();
         Assert.That(await Task.WhenAll(running), Is.All.Contains("300"));

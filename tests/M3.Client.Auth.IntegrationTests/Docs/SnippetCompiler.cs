@@ -34,7 +34,7 @@ internal static partial class SnippetCompiler
     private static readonly CSharpParseOptions Parsing = CSharpParseOptions.Default.WithFeatures([new("FileBasedProgram", "")]);
 
     // A snippet may have nothing to await, and a function that only its reader calls.
-    private static readonly Dictionary<string, ReportDiagnostic> Unminded = new()
+    private static readonly Dictionary<string, ReportDiagnostic> Suppressed = new()
     {
         ["CS1998"] = ReportDiagnostic.Suppress,
         ["CS8321"] = ReportDiagnostic.Suppress,
@@ -79,7 +79,7 @@ internal static partial class SnippetCompiler
     private static byte[] Emit(CodeBlock block, string text, OutputKind kind)
     {
         CSharpCompilationOptions options = new CSharpCompilationOptions(kind, nullableContextOptions: NullableContextOptions.Enable)
-            .WithGeneralDiagnosticOption(ReportDiagnostic.Error).WithSpecificDiagnosticOptions(Unminded);
+            .WithGeneralDiagnosticOption(ReportDiagnostic.Error).WithSpecificDiagnosticOptions(Suppressed);
         Compilation compilation = CSharpCompilation.Create("Printed", [Parse(ImplicitUsings), Parse(text)], References.Value, options);
         CSharpGeneratorDriver.Create(Generators.Value, parseOptions: Parsing).RunGeneratorsAndUpdateCompilation(compilation, out compilation, out _);
 

@@ -62,7 +62,7 @@ public sealed class PackageFeed
         string cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
             ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
         return Example.StartDotnet(arguments, [.. environment ?? [],
-            new("NUGET_PACKAGES", Path.Combine(Root, "packages")), new("NUGET_FALLBACK_PACKAGES", cache), new("DOTNET_CLI_HOME", Path.Combine(Root, "home")),
+            new("NUGET_PACKAGES", Path.Combine(Root, "packages")), new("NUGET_FALLBACK_PACKAGES", cache),
             new("DOTNET_NOLOGO", "1"), new("DOTNET_CLI_TELEMETRY_OPTOUT", "1"), new("MSBUILDDISABLENODEREUSE", "1")], folder);
     }
 

@@ -14,7 +14,7 @@ internal sealed record Coverage(List<CoveredTest> Tests, Dictionary<int, List<in
         List<string> failed = [];
         MutantSwitch.NoteMutants();
         var tests = new TestRun(stopsAtFailure: false);
-        bool ended = tests.Run(tests.Names, Patience, static () => { }, (name, passed, time) =>
+        bool ended = tests.Run(tests.Names, Patience, (name, passed, time) =>
         {
             IEnumerable<int> noted = MutantSwitch.TakeNoted();
             if (!passed)

@@ -25,10 +25,9 @@ internal sealed class TestRun
     public IEnumerable<string> Names => _tests.Where(test => !IsLong(test.Value)).Select(test => test.Key);
 
     /// <summary>Runs tests by their names.</summary>
-    /// <param name="onStart">Called before each.</param>
     /// <param name="onEnd">Called after each, with its outcome and its time.</param>
     /// <returns>Whether they ended in time.</returns>
-    public bool Run(IEnumerable<string> names, TimeSpan atMost, Action onStart, Action<string, bool, TimeSpan> onEnd)
+    public bool Run(IEnumerable<string> names, TimeSpan atMost, Action<string, bool, TimeSpan> onEnd)
     {
         HashSet<string> ids = [];
         foreach (string name in names)
@@ -37,7 +36,7 @@ internal sealed class TestRun
                 ids.Add(test.Id);
         }
 
-        _runner.RunAsync(new Listener(onStart, onEnd), new Chosen(ids));
+        _runner.RunAsync(new Listener(onEnd), new Chosen(ids));
         return _runner.WaitForCompletion((int)atMost.TotalMilliseconds);
     }
 
@@ -60,12 +59,10 @@ internal sealed class TestRun
             Add(child);
     }
 
-    private sealed class Listener(Action onStart, Action<string, bool, TimeSpan> onEnd) : ITestListener
+    private sealed class Listener(Action<string, bool, TimeSpan> onEnd) : ITestListener
     {
         public void TestStarted(ITest test)
         {
-            if (!test.IsSuite)
-                onStart();
         }
 
         public void TestFinished(ITestResult result)

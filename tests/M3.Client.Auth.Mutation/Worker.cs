@@ -19,7 +19,7 @@ internal static class Worker
             foreach (CoveredTest[] some in covering.Chunk(40))
             {
                 TimeSpan atMost = Grace + 5 * TimeSpan.FromSeconds(some.Sum(test => test.Seconds));
-                ended = tests.Run(some.Select(test => test.Name), atMost, static () => { }, (name, passed, _) => killer ??= passed ? null : name);
+                ended = tests.Run(some.Select(test => test.Name), atMost, (name, passed, _) => killer ??= passed ? null : name);
                 if (!ended || killer is not null)
                     break;
             }

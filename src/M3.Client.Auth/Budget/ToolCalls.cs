@@ -63,7 +63,8 @@ internal static class ToolCalls
         long? length = content.Headers.ContentLength;
         if (content is JsonContent && length is null)
             return null;
-        return length <= LongestBody ? CountIn(content, (int)length) : 1;
+        // Nothing at all is no JSON: said here, it costs no exception.
+        return length is > 0 and <= LongestBody ? CountIn(content, (int)length) : 1;
     }
 
     // Written to memory: unlike a stream that is read, this leaves nothing behind for whoever sends the content.

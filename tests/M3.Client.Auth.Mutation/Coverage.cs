@@ -5,7 +5,7 @@ namespace M3.Client.Auth.Mutation;
 /// <summary>Which tests pass by which mutants, and how long each test takes: found once, kept in a file.</summary>
 internal sealed record Coverage(List<CoveredTest> Tests, Dictionary<int, List<int>> TestsOf)
 {
-    private const int Most = 600;
+    private const int Most = 1000;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
 
     public static void Write(string path)
@@ -42,18 +42,16 @@ internal sealed record Coverage(List<CoveredTest> Tests, Dictionary<int, List<in
     public static Coverage Read(string path) => JsonSerializer.Deserialize<Coverage>(File.ReadAllText(path))!;
 
     /// <summary>
-    /// The tests that a mutant has to meet: those that pass by it, at most 600. First the ones about its room, and of those the quickest,
+    /// The tests that a mutant has to meet: its room's own and those that pass by it, at most 1000. First its room's, and of those the quickest,
     /// since most mutants are noticed at once.
     /// </summary>
     public IEnumerable<CoveredTest> Find(int mutant, string room)
     {
         string[] folders = [.. FoldersOf(room).Select(folder => $".Tests.{folder}.")];
-        // What is passed by when a test has ended already, in the background, is no test's: all of the room's have to be tried.
-        IEnumerable<CoveredTest> covering = TestsOf.TryGetValue(mutant, out List<int>? indexes)
-            ? indexes.Select(index => Tests[index])
-            : Tests.Where(test => folders.Any(folder => test.Name.Contains(folder, StringComparison.Ordinal)));
-        return covering.OrderByDescending(test => folders.Any(folder => test.Name.Contains(folder, StringComparison.Ordinal)))
-            .ThenBy(test => test.Seconds).Take(Most);
+        bool IsOfRoom(CoveredTest test) => folders.Any(folder => test.Name.Contains(folder, StringComparison.Ordinal));
+        // What runs in the background when a test has ended is noted for another test or for none: so all of the room's own are tried.
+        IEnumerable<CoveredTest> covering = TestsOf.TryGetValue(mutant, out List<int>? indexes) ? indexes.Select(index => Tests[index]) : [];
+        return covering.Union(Tests.Where(IsOfRoom)).OrderByDescending(IsOfRoom).ThenBy(test => test.Seconds).Take(Most);
     }
 
     private static string[] FoldersOf(string room) => room switch

@@ -60,7 +60,10 @@ static async Task<int> StartAsync(params string[] arguments)
     using Process process = Process.Start(new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "M3.Client.Auth.Mutation.dll"), .. arguments])
     {
         RedirectStandardOutput = true,
+        RedirectStandardError = true, // A mutant that recurses without end leaves megabytes of stack.
     })!;
+    process.ErrorDataReceived += (_, _) => { };
+    process.BeginErrorReadLine();
     while (await process.StandardOutput.ReadLineAsync() is { } line)
     {
         if (line.StartsWith("fails without", StringComparison.Ordinal))

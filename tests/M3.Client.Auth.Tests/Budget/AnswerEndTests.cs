@@ -228,6 +228,35 @@ public sealed class AnswerEndTests
     }
 
     [Test]
+    public async Task With_a_cached_token_too_a_late_answer_holds_its_permit_until_its_end()
+    {
+        using var fixture = new ClientFixture(options => options.RateLimitRequests = 2);
+        var server = new LateM3();
+        using HttpClient client = M3HttpClient.Create(ClientFixture.Address, fixture.Options(), server);
+        for (int i = 0; i < 2; i++)
+        {
+            Task<HttpResponseMessage> call = client.PostAsync(ClientFixture.Address, null);
+            await server.WaitForAsync(i + 1);
+            fixture.Clock.Advance(TimeSpan.FromMinutes(10));
+            server.Answer(i, new HttpResponseMessage());
+            (await call).Dispose();
+        }
+
+        fixture.Clock.Advance(TimeSpan.FromMinutes(1));
+
+        RateLimitExceededException error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => client.PostAsync(ClientFixture.Address, null)))!;
+        Assert.That(error.RetryAfter, Is.EqualTo(TimeSpan.FromMinutes(49)));
+        fixture.Clock.Advance(TimeSpan.FromMinutes(49));
+        fixture.Token = fixture.NewToken();
+        Task<HttpResponseMessage> third = client.PostAsync(ClientFixture.Address, null);
+        await server.WaitForAsync(3);
+        error = (await Assert.ThrowsAsync<RateLimitExceededException>(() => client.PostAsync(ClientFixture.Address, null)))!;
+        Assert.That(error.RetryAfter, Is.EqualTo(TimeSpan.FromMinutes(10)));
+        server.Answer(2, new HttpResponseMessage());
+        (await third).Dispose();
+    }
+
+    [Test]
     public async Task A_handler_that_throws_at_once_loses_no_permit([Values] bool isSynchronous)
     {
         using var world = new World();
@@ -275,13 +304,12 @@ public sealed class AnswerEndTests
         (await slow).Dispose();
         await KeyCacheFixture.UntilAsync(() => world.Told.Length == 1, "it is told how long it has to wait");
         Assert.That(world.Told, Is.EqualTo([Hour]));
-        for (int i = 0; i < 120 && world.Server.Count == 1; i++)
+        await KeyCacheFixture.UntilAsync(() =>
         {
             world.Clock.Advance(TimeSpan.FromSeconds(30));
-            await Task.Yield();
-        }
-
-        await world.Server.WaitForAsync(2);
+            return world.Server.Count == 2;
+        }, "the call goes");
+        Assert.That(world.Told, Has.Length.EqualTo(1), "it looks again every half a minute, and tells of its wait once");
         world.Server.Answer(1, new HttpResponseMessage());
         (await waiting).Dispose();
     }

@@ -257,11 +257,12 @@ public sealed class WaitingTests
         private readonly int _limit;
         private Task<DateTimeOffset>? _next;
         private int _sleeping;
+        private int _answered;
 
         public World(int limit)
         {
             _limit = limit;
-            IsWindowFull = () => Sent.Count(at => at > Elapsed - Hour) >= _limit;
+            IsWindowFull = () => Sent.Count(at => at > Elapsed - Hour) >= _limit && Volatile.Read(ref _answered) == Sent.Count;
             ClientFixture = new ClientFixture(options =>
             {
                 options.RateLimitMode = RateLimitMode.Wait;
@@ -304,10 +305,16 @@ public sealed class WaitingTests
             }
         }
 
-        public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) => ClientFixture.CallAsync(cancellationToken);
+        public async Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default)
+        {
+            HttpResponseMessage response = await ClientFixture.CallAsync(cancellationToken);
+            Interlocked.Increment(ref _answered);
+            return response;
+        }
 
         /// <summary>
-        /// Whether all that the budget has let go have come to M3. It lets nobody wait before the window is full, so then as many have come.
+        /// Whether all that the budget has let go have come to M3 and have their answers, from when on their permits' window runs. It lets nobody
+        /// wait before the window is full, so then as many have come.
         /// </summary>
         public Func<bool> IsWindowFull { get; set; }
 
@@ -329,7 +336,7 @@ public sealed class WaitingTests
                 if (++_sleeping < told.Count)
                     continue;
                 // Whoever was let go before reads the clock when it arrives: it must not go on until then.
-                await KeyCacheFixture.UntilAsync(IsWindowFull, "all that the budget has let go have come to M3");
+                await KeyCacheFixture.UntilAsync(IsWindowFull, "all that the budget has let go have their answers");
                 Clock.Advance(told[^1]);
             }
         }

@@ -36,7 +36,7 @@ public sealed class DisabledTests
     {
         using var fixture = new ClientFixture();
         IConfiguration configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection([new("M3_OAUTH2_ENABLED", "false"), new("M3_OAUTH2_TOKEN", fixture.Token)])
+            .AddInMemoryCollection([new("M3_OAUTH2_ENABLED", "false"), new("M3_OAUTH2_TOKEN", fixture.Token), new("M3_OAUTH2_VALIDATE_AUD", "false")])
             .Build();
         using HttpClient client = M3HttpClient.Create(ClientFixture.Address, M3AuthOptions.FromConfiguration(configuration), fixture.Server, fixture.Log);
 

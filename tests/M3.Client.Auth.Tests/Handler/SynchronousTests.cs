@@ -133,6 +133,26 @@ public sealed class SynchronousTests
         Assert.That(() => limiter.Disposed, Is.True.After(10_000, 10));
     }
 
+    [Test]
+    public void What_a_call_was_granted_after_it_gave_up_is_given_back()
+    {
+        var limiter = new LateLimiter();
+        using var fixture = new ClientFixture(options => (options.RateLimiter, options.RateLimitMode, options.RateLimitRequests) = (limiter, RateLimitMode.Wait, 1));
+        using var provider = new M3TokenProvider(fixture.Options());
+        using var client = new HttpMessageInvoker(new M3AuthHandler(new M3AuthRegistration(provider, fixture.Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) })
+        {
+            InnerHandler = fixture.Server,
+        });
+        using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
+        Assert.That(() => client.Send(request, default), Throws.TypeOf<TokenRequestFailedException>());
+
+        limiter.Answer();
+
+        Assert.That(() => limiter.Disposed, Is.True.After(10_000, 10));
+        client.Send(request, default).Dispose();
+        Assert.That(fixture.Server.Arrivals, Has.Count.EqualTo(1));
+    }
+
     private static M3AuthOptions OptionsOf(ClientFixture fixture, ITokenSource source)
     {
         M3AuthOptions options = fixture.Options();

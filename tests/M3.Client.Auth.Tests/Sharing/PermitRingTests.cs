@@ -303,6 +303,18 @@ public sealed class PermitRingTests
         Assert.That(ring.TryRetire(Start), Is.True);
     }
 
+    [Test]
+    public void What_was_given_back_unused_does_not_outlive_its_retirement()
+    {
+        var ring = new PermitRing(2);
+        Assert.That(ring.TryTake(Start, 1, out _), Is.True);
+        ring.Return(1);
+
+        Assert.That(ring.TryRetire(Start), Is.True);
+
+        Assert.That((ring.TryTake(Start, 1, out long wait), wait), Is.EqualTo((false, 0L)));
+    }
+
     [TestCase(1)]
     [TestCase(3)]
     [TestCase(10)]

@@ -111,6 +111,35 @@ public sealed class SharedBudgetTests : IDisposable
     }
 
     [Test]
+    public async Task A_pause_as_long_as_the_window_is_told_as_M3s_wish()
+    {
+        var shared = M3SharedState.CreateInProcess();
+        using HttpClient client = Client(shared, answer: request =>
+        {
+            var response = new HttpResponseMessage(System.Net.HttpStatusCode.TooManyRequests) { RequestMessage = request };
+            response.Headers.RetryAfter = new(TimeSpan.FromHours(1));
+            return response;
+        });
+        await TryCallAsync(client);
+
+        Assert.That((await TryCallAsync(client))!.Message, Does.Contain("M3 asked for a pause (Retry-After)"));
+    }
+
+    // The system's tick count moves in steps, for which permits are held longer; nobody is told of more than the window for that.
+    [Test]
+    public async Task On_the_systems_own_clock_nobody_is_told_to_wait_longer_than_the_window()
+    {
+        TimeSpan window = TimeSpan.FromHours(1);
+        var pool = new InProcessPermitPool("https://m3.test", 1, window, TimeProvider.System);
+        PermitResult first = await pool.AcquireAsync(null, 1, onWait: null, default);
+        pool.Release(first.Permit!.Value, TimeSpan.Zero);
+
+        PermitResult second = await pool.AcquireAsync(null, 1, onWait: null, default);
+
+        Assert.That(second.RetryAfter, Is.GreaterThan(window - TimeSpan.FromMinutes(1)).And.LessThanOrEqualTo(window));
+    }
+
+    [Test]
     public async Task Whoever_waits_goes_before_whoever_comes_later()
     {
         var shared = M3SharedState.CreateInProcess();

@@ -27,10 +27,10 @@ public sealed class EnvironmentTests
     [Test]
     public async Task The_configured_address_of_the_keys_goes_as_it_is()
     {
-        using var fixture = new ClientFixture(options => options.JwksUrl = new("https://issuer.test/jwks"));
+        using var fixture = new ClientFixture(options => options.JwksUrl = new("https://Issuer.test/jwks"));
         using var provider = new M3TokenProvider(fixture.Options());
 
-        Assert.That(await provider.GetEnvironmentAsync(), Does.ContainKey("M3_OAUTH2_JWKS_URL").WithValue("https://issuer.test/jwks"));
+        Assert.That(await provider.GetEnvironmentAsync(), Does.ContainKey("M3_OAUTH2_JWKS_URL").WithValue("https://Issuer.test/jwks"));
     }
 
     [Test]

@@ -4,7 +4,7 @@
 # Stryker makes the changes, all in one assembly with a switch; tests/M3.Client.Auth.Mutation turns on one after the other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- Validation Jwt Keys Tokens Budget Sharing Origins Handler
+[ $# -gt 0 ] || set -- Validation Jwt Keys Tokens Budget Origins Handler
 rooms=("$@")
 folder=$PWD/artifacts/mutation
 rm -rf "$folder"

@@ -58,7 +58,7 @@ internal sealed record Coverage(List<CoveredTest> Tests, Dictionary<int, List<in
     {
         "Handler" => ["Handler", "Budget", "Sharing", "Registration", "Origins"],
         "Jwt" => ["Validation"],
-        "Budget" or "Sharing" => ["Budget", "Sharing"],
+        "Budget" => ["Budget", "Sharing"],
         "Tokens" => ["Tokens", "Sources", "Handler"],
         _ => [room],
     };

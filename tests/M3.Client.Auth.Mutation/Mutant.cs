@@ -13,8 +13,13 @@ internal sealed record Mutant(int Id, string Room, string Place, string Change)
         foreach (JsonProperty file in report.RootElement.GetProperty("files").EnumerateObject())
         {
             string[] parts = file.Name.Split('/', '\\');
-            // What stands beside the rooms is the handler and its helpers.
-            string room = parts[^2] == "M3.Client.Auth" ? "Handler" : parts[^2];
+            // What stands beside the rooms is the handler and its helpers; this process's permits are the budget's other half.
+            string room = parts[^2] switch
+            {
+                "M3.Client.Auth" => "Handler",
+                "Sharing" => "Budget",
+                _ => parts[^2],
+            };
             if (!rooms.Contains(room))
                 continue;
 

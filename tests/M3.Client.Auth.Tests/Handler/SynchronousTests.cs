@@ -80,16 +80,25 @@ public sealed class SynchronousTests
     }
 
     [Test]
-    public void A_polled_source_is_read_on_the_callers_thread()
+    public void A_polled_source_is_read_on_the_callers_thread_without_its_context()
     {
         var source = new PolledHere();
         using var fixture = new ClientFixture(options => options.TokenSource = source);
         source.Token = fixture.Token;
+        SynchronizationContext? before = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(new NobodyPumps());
+        try
+        {
+            Send(fixture);
+            fixture.Clock.Advance(TimeSpan.FromSeconds(1));
+            Send(fixture);
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
+        }
 
-        Send(fixture);
-        fixture.Clock.Advance(TimeSpan.FromSeconds(1));
-        Send(fixture);
-
+        Assert.That(source.Contexts, Is.EqualTo([null, (SynchronizationContext?)null]));
         Assert.That(source.Threads, Is.EqualTo([Environment.CurrentManagedThreadId, Environment.CurrentManagedThreadId]));
     }
 
@@ -183,11 +192,14 @@ public sealed class SynchronousTests
 
         public List<int> Threads { get; } = [];
 
+        public List<SynchronizationContext?> Contexts { get; } = [];
+
         public TimeSpan? PollInterval => TimeSpan.FromSeconds(1);
 
         public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
         {
             Threads.Add(Environment.CurrentManagedThreadId);
+            Contexts.Add(SynchronizationContext.Current);
             return new(Token);
         }
     }

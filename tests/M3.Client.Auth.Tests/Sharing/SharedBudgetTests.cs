@@ -150,7 +150,11 @@ public sealed class SharedBudgetTests : IDisposable
 
         _clock.Advance(TimeSpan.FromHours(1) - TimeSpan.FromTicks(1));
         Assert.That(await TryCallAsync(rejects), Is.Not.Null);
-        _clock.Advance(TimeSpan.FromSeconds(30));
+        await KeyCacheFixture.UntilAsync(() =>
+        {
+            _clock.Advance(TimeSpan.FromSeconds(1));
+            return waiting.IsCompleted;
+        }, "whoever waits goes");
 
         Assert.That(await waiting.WaitAsync(KeyCacheFixture.Patience), Is.Null);
         Assert.That(await TryCallAsync(rejects), Is.Not.Null);

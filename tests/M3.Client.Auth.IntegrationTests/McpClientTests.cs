@@ -6,7 +6,7 @@ using ModelContextProtocol.Client;
 namespace M3.Client.Auth.IntegrationTests;
 
 /// <summary>The official MCP client over this library, against M3's tools.</summary>
-public sealed class McpClientTests
+public sealed class McpClientTests : LocalM3Fixture
 {
     private static readonly (string Tool, (string, object)[] Arguments, string Expected)[] Tools =
     [
@@ -18,21 +18,13 @@ public sealed class McpClientTests
         ("get_race_distribution", [], "WHITE"),
     ];
 
-    private LocalM3Server _m3 = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _m3 = await LocalM3Server.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await _m3.DisposeAsync();
-
     [Test]
     public async Task Every_tool_answers_over_M3HttpClient([Values("RS256", "ES256")] string algorithm)
     {
-        string token = await _m3.RequestTokenAsync(algorithm: algorithm);
-        int before = _m3.Received.Count;
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, _m3.OptionsWith(token));
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
+        string token = await M3.RequestTokenAsync(algorithm: algorithm);
+        int before = M3.Received.Count;
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, M3.OptionsWith(token));
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint);
 
         await CallEveryToolAsync(mcp);
         AssertEveryRequestCarried(token, before);
@@ -41,11 +33,11 @@ public sealed class McpClientTests
     [Test]
     public async Task Every_tool_answers_over_a_client_of_the_factory([Values("RS256", "ES256")] string algorithm)
     {
-        string token = await _m3.RequestTokenAsync(algorithm: algorithm);
-        int before = _m3.Received.Count;
-        await using ServiceProvider services = BuildServices(_m3, token);
+        string token = await M3.RequestTokenAsync(algorithm: algorithm);
+        int before = M3.Received.Count;
+        await using ServiceProvider services = BuildServices(M3, token);
         HttpClient http = services.GetRequiredService<IHttpClientFactory>().CreateClient("m3");
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint);
 
         await CallEveryToolAsync(mcp);
         AssertEveryRequestCarried(token, before);
@@ -54,25 +46,25 @@ public sealed class McpClientTests
     [Test]
     public async Task A_session_of_the_older_protocol_carries_the_token_from_its_first_request_to_its_DELETE()
     {
-        string token = _m3.CreateToken();
-        int before = _m3.Received.Count;
-        using (HttpClient http = M3HttpClient.Create(_m3.Endpoint, _m3.OptionsWith(token)))
+        string token = M3.CreateToken();
+        int before = M3.Received.Count;
+        using (HttpClient http = M3HttpClient.Create(M3.Endpoint, M3.OptionsWith(token)))
         {
-            await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint, "2025-11-25");
+            await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint, "2025-11-25");
             await CallEveryToolAsync(mcp);
         }
 
         AssertEveryRequestCarried(token, before);
-        Assert.That(_m3.Received.Skip(before).Select(request => request.Method), Does.Contain("GET").And.Contain("DELETE"));
+        Assert.That(M3.Received.Skip(before).Select(request => request.Method), Does.Contain("GET").And.Contain("DELETE"));
     }
 
     [Test]
     public async Task A_token_with_Bearer_and_white_space_around_it_arrives_as_the_token_alone()
     {
-        string token = _m3.CreateToken();
-        int before = _m3.Received.Count;
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, _m3.OptionsWith($"  Bearer {token}\n"));
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
+        string token = M3.CreateToken();
+        int before = M3.Received.Count;
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, M3.OptionsWith($"  Bearer {token}\n"));
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint);
 
         AssertEveryRequestCarried(token, before);
     }
@@ -80,8 +72,8 @@ public sealed class McpClientTests
     [Test]
     public async Task The_factorys_clients_share_one_token_provider_that_is_also_a_keyed_service()
     {
-        string token = _m3.CreateToken();
-        await using ServiceProvider services = BuildServices(_m3, token);
+        string token = M3.CreateToken();
+        await using ServiceProvider services = BuildServices(M3, token);
 
         M3AccessToken held = await services.GetRequiredKeyedService<IM3TokenProvider>("m3").GetTokenAsync();
 
@@ -92,10 +84,10 @@ public sealed class McpClientTests
     public async Task The_factorys_own_log_at_its_most_talkative_shows_no_token()
     {
         using var log = new CapturedLog();
-        string token = _m3.CreateToken();
-        await using ServiceProvider services = BuildServices(_m3, token, log);
+        string token = M3.CreateToken();
+        await using ServiceProvider services = BuildServices(M3, token, log);
         HttpClient http = services.GetRequiredService<IHttpClientFactory>().CreateClient("m3");
-        await using (McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint))
+        await using (McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint))
             await CallEveryToolAsync(mcp);
 
         Assert.That(log.Text, Does.Contain("Authorization: *"));
@@ -106,17 +98,17 @@ public sealed class McpClientTests
     public async Task A_call_that_M3_refuses_goes_again_with_the_sources_newer_token_and_the_caller_notices_nothing([Values(null, "2025-11-25")] string? protocolVersion)
     {
         // A token that the server refuses, and a client that does not look at what is wrong with it.
-        string[] tokens = [_m3.CreateToken(audience: "another-api"), _m3.CreateToken()];
+        string[] tokens = [M3.CreateToken(audience: "another-api"), M3.CreateToken()];
         int asked = 0;
-        M3AuthOptions options = _m3.OptionsWith(TokenSources.From(_ => new(tokens[asked++])));
+        M3AuthOptions options = M3.OptionsWith(TokenSources.From(_ => new(tokens[asked++])));
         options.ValidateAudience = false;
-        int before = _m3.Received.Count;
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, options);
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint, protocolVersion);
+        int before = M3.Received.Count;
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, options);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint, protocolVersion);
 
         Assert.That(await mcp.CallAsync("get_database_schema"), Does.Contain("hosp_patients"));
 
-        ReceivedRequest[] requests = [.. _m3.Received.Skip(before)];
+        ReceivedRequest[] requests = [.. M3.Received.Skip(before)];
         Assert.That(requests[0].Token == tokens[0] && requests.Skip(1).All(request => request.Token == tokens[1]), string.Join('\n', requests.AsEnumerable()));
         Assert.That(requests[1].McpMethod, Is.EqualTo(requests[0].McpMethod), "the same call again");
     }
@@ -142,7 +134,7 @@ public sealed class McpClientTests
 
     private void AssertEveryRequestCarried(string token, int before)
     {
-        ReceivedRequest[] requests = [.. _m3.Received.Skip(before)];
+        ReceivedRequest[] requests = [.. M3.Received.Skip(before)];
         Assert.That(requests, Is.Not.Empty);
         // Compared here, so that a failure shows no token.
         Assert.That(requests.Where(request => request.Scheme != "Bearer" || request.Token != token), Is.Empty);

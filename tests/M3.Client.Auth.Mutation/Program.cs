@@ -62,7 +62,6 @@ static async Task<int> StartAsync(params string[] arguments)
         RedirectStandardOutput = true,
         RedirectStandardError = true, // A mutant that recurses without end leaves megabytes of stack.
     })!;
-    process.ErrorDataReceived += (_, _) => { };
     process.BeginErrorReadLine();
     while (await process.StandardOutput.ReadLineAsync() is { } line)
     {

@@ -7,16 +7,22 @@ namespace M3.Client.Auth.Tool;
 internal static class CommandRun
 {
     /// <param name="command">The command.</param>
-    /// <param name="work">What it does with its command line; it reports every step, as far as it comes. Cancelled by Ctrl+C.</param>
-    public static void Reports(this Command command, Func<ParseResult, Report, CancellationToken, Task> work) =>
+    /// <param name="work">What it does with its command line and the settings; it reports every step, as far as it comes. Cancelled by Ctrl+C.</param>
+    public static void Reports(this Command command, Func<CommandInput, Report, CancellationToken, Task> work) =>
         command.SetAction((parsed, cancellationToken) => RunAsync(parsed, work, cancellationToken));
 
-    private static async Task<int> RunAsync(ParseResult parsed, Func<ParseResult, Report, CancellationToken, Task> work, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ParseResult parsed, Func<CommandInput, Report, CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         var report = new Report();
         try
         {
-            await work(parsed, report, cancellationToken);
+            // Where OAuth2 is off the report says so, and there is nothing to do.
+            if (SettingsReport.ReadInto(report, parsed) is { } options)
+            {
+                using var traffic = new IssuerTraffic();
+                options.BackchannelHttpHandler = traffic;
+                await work(new CommandInput(parsed, options, traffic), report, cancellationToken);
+            }
         }
         catch (M3AuthException e)
         {
@@ -46,3 +52,9 @@ internal static class CommandRun
         return report.ExitCode;
     }
 }
+
+/// <summary>What a command works with.</summary>
+/// <param name="Parsed">Its command line.</param>
+/// <param name="Options">The settings in force.</param>
+/// <param name="Traffic">What these settings ask the issuer, written down.</param>
+internal sealed record CommandInput(ParseResult Parsed, M3AuthOptions Options, IssuerTraffic Traffic);

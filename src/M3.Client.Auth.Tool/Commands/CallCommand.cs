@@ -29,12 +29,9 @@ internal static class CallCommand
         return command;
     }
 
-    private static async Task CallAsync(ParseResult parsed, Report report, CancellationToken cancellationToken)
+    private static async Task CallAsync(CommandInput input, Report report, CancellationToken cancellationToken)
     {
-        if (SettingsReport.ReadInto(report, parsed) is not { } options)
-            return;
-        using var traffic = new IssuerTraffic();
-        options.BackchannelHttpHandler = traffic;
+        (ParseResult parsed, M3AuthOptions options, _) = input;
         WatchedToken watched = await WatchedToken.CreateAsync(parsed, options, report, cancellationToken);
         try
         {

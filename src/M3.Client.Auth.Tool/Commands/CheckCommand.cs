@@ -22,12 +22,9 @@ internal static class CheckCommand
         command.Reports(CheckAsync);
     }
 
-    private static async Task CheckAsync(ParseResult parsed, Report report, CancellationToken cancellationToken)
+    private static async Task CheckAsync(CommandInput input, Report report, CancellationToken cancellationToken)
     {
-        if (SettingsReport.ReadInto(report, parsed) is not { } options)
-            return;
-        using var traffic = new IssuerTraffic();
-        options.BackchannelHttpHandler = traffic;
+        (ParseResult parsed, M3AuthOptions options, IssuerTraffic traffic) = input;
         WatchedToken watched = await WatchedToken.CreateAsync(parsed, options, report, cancellationToken);
 
         using var provider = new M3TokenProvider(options);

@@ -12,15 +12,11 @@ internal static class KeysCommand
         return command;
     }
 
-    private static async Task ShowAsync(ParseResult parsed, Report report, CancellationToken cancellationToken)
+    private static async Task ShowAsync(CommandInput input, Report report, CancellationToken cancellationToken)
     {
-        if (SettingsReport.ReadInto(report, parsed) is not { } options)
-            return;
-        using var traffic = new IssuerTraffic();
-        options.BackchannelHttpHandler = traffic;
-        using var provider = new M3TokenProvider(options);
+        using var provider = new M3TokenProvider(input.Options);
         JwksStatus keys = await KeysReport.FetchAsync(provider, cancellationToken);
-        KeysReport.Add(report, traffic, keys);
+        KeysReport.Add(report, input.Traffic, keys);
         if (keys.State == JwksState.Empty)
             report.Fail(new JwksUnavailableException(keys.LastError));
         else

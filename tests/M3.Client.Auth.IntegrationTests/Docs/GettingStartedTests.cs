@@ -3,23 +3,15 @@ using System.Xml.Linq;
 namespace M3.Client.Auth.IntegrationTests.Docs;
 
 /// <summary>docs/getting-started.md: each of its programs runs, and the one that is to fail does.</summary>
-public sealed class GettingStartedTests
+public sealed class GettingStartedTests : LocalM3Fixture
 {
     private static readonly MarkdownPage Page = MarkdownPage.Open("docs/getting-started.md");
-
-    private LocalM3Server _m3 = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _m3 = await LocalM3Server.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await _m3.DisposeAsync();
 
     [TestCase("A script")]
     [TestCase("A project")]
     public async Task The_program_prints_rows(string section)
     {
-        ExampleResult result = await PrintedProgram.RunAsync(Page.Single(section), _m3, _m3.CreateToken());
+        ExampleResult result = await PrintedProgram.RunAsync(Page.Single(section), M3, M3.CreateToken());
 
         Assert.That(result.Error, Is.Empty);
         Assert.That(result.Output, Does.Contain("first_careunit"));
@@ -29,7 +21,7 @@ public sealed class GettingStartedTests
     [Test]
     public async Task The_program_says_what_is_wrong_with_a_token()
     {
-        ExampleResult result = await PrintedProgram.RunAsync(Page.Single("A script"), _m3, token: null);
+        ExampleResult result = await PrintedProgram.RunAsync(Page.Single("A script"), M3, token: null);
 
         Assert.That(result.ExitCode, Is.EqualTo(1));
         Assert.That(result.Error, Does.StartWith(Page.Single("When it does not work", "text").Text.TrimEnd()));
@@ -38,7 +30,7 @@ public sealed class GettingStartedTests
     [Test]
     public async Task The_program_says_what_is_wrong_with_the_settings()
     {
-        ExampleResult result = await PrintedProgram.RunAsync(Page.Single("A script"), _m3, _m3.CreateToken(), ("M3_OAUTH2_AUDIENCE", ""));
+        ExampleResult result = await PrintedProgram.RunAsync(Page.Single("A script"), M3, M3.CreateToken(), ("M3_OAUTH2_AUDIENCE", ""));
 
         Assert.That(result.ExitCode, Is.EqualTo(1));
         Assert.That(result.Error.Trim(), Is.EqualTo("M3_OAUTH2_AUDIENCE is required when OAuth2 is enabled"));
@@ -47,7 +39,7 @@ public sealed class GettingStartedTests
     [Test]
     public async Task Without_reflection_the_generated_serializer_reads_rows()
     {
-        ExampleResult result = await PrintedProgram.RunAsync(Page.In("JSON in a script", "csharp").Last(), _m3, _m3.CreateToken());
+        ExampleResult result = await PrintedProgram.RunAsync(Page.In("JSON in a script", "csharp").Last(), M3, M3.CreateToken());
 
         Assert.That(result.Error, Is.Empty);
         Assert.That(result.Output.Trim().Split('\n'), Has.Length.EqualTo(3).And.All.Contains("days in"));
@@ -56,7 +48,7 @@ public sealed class GettingStartedTests
     [Test]
     public async Task Without_reflection_the_other_one_fails_as_the_page_says()
     {
-        ExampleResult result = await PrintedProgram.RunAsync(Page.In("JSON in a script", "csharp").First(), _m3, token: null);
+        ExampleResult result = await PrintedProgram.RunAsync(Page.In("JSON in a script", "csharp").First(), M3, token: null);
 
         Assert.That(result.Error, Does.Contain(Page.Single("JSON in a script", "text").Text.TrimEnd()));
     }
@@ -73,7 +65,7 @@ public sealed class GettingStartedTests
                 .Replace("#r \"nuget: M3.Client.Auth\"", "#r \"M3.Client.Auth.dll\"", StringComparison.Ordinal)
                 .Replace($"#r \"nuget: ModelContextProtocol, {McpVersion()}\"", "#r \"ModelContextProtocol.Core.dll\"", StringComparison.Ordinal));
             string framework = Path.GetDirectoryName(typeof(Microsoft.Extensions.Options.OptionsValidationException).Assembly.Location)!;
-            Dictionary<string, string> environment = new(_m3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = _m3.CreateToken() };
+            Dictionary<string, string> environment = new(M3.ClientEnvironment) { ["M3_OAUTH2_TOKEN"] = M3.CreateToken() };
 
             string[] arguments = ["fsi", "--nologo", $"--lib:{AppContext.BaseDirectory}", $"--lib:{framework}", script];
             await using Example fsi = Example.StartDotnet(arguments, environment, folder);

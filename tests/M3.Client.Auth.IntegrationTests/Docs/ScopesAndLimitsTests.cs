@@ -6,23 +6,15 @@ namespace M3.Client.Auth.IntegrationTests.Docs;
 
 /// <summary>docs/scopes-and-limits.md: what its snippets set does what the page says.</summary>
 [NonParallelizable] // One listens to standard output.
-public sealed class ScopesAndLimitsTests
+public sealed class ScopesAndLimitsTests : LocalM3Fixture
 {
     private static readonly MarkdownPage Page = MarkdownPage.Open("docs/scopes-and-limits.md");
-
-    private LocalM3Server _m3 = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => _m3 = await LocalM3Server.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await _m3.DisposeAsync();
 
     [Test]
     public async Task A_scope_that_was_added_is_required_and_the_exception_says_which()
     {
         CodeBlock[] snippets = [.. Page.In("Scopes", "csharp")];
-        M3AuthOptions options = _m3.OptionsWith(_m3.CreateToken());
+        M3AuthOptions options = M3.OptionsWith(M3.CreateToken());
         await SnippetCompiler.RunAsync(snippets[0], options: options);
         TextWriter output = Console.Out;
         using var said = new StringWriter();
@@ -54,11 +46,11 @@ public sealed class ScopesAndLimitsTests
     [Test]
     public async Task A_third_query_at_once_is_refused_and_another_tool_is_not()
     {
-        M3AuthOptions options = _m3.OptionsWith(_m3.CreateToken());
+        M3AuthOptions options = M3.OptionsWith(M3.CreateToken());
         await SnippetCompiler.RunAsync(Page.In("A limit for each tool", "csharp").First(), options: options);
         var held = new HeldHandler { InnerHandler = new SocketsHttpHandler() };
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, options, held);
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, options, held);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint);
         held.Tool = "execute_mimic_query";
 
         Task<string>[] running = [Query(mcp), Query(mcp)];
@@ -75,11 +67,11 @@ public sealed class ScopesAndLimitsTests
     [Test]
     public async Task A_query_waits_for_another_with_RateLimitMode_Wait()
     {
-        M3AuthOptions options = _m3.OptionsWith(_m3.CreateToken());
+        M3AuthOptions options = M3.OptionsWith(M3.CreateToken());
         options.RateLimitMode = RateLimitMode.Wait;
         await SnippetCompiler.RunAsync(Page.In("A limit for each tool", "csharp").First(), options: options);
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, options);
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, options);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint);
 
         string[] answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Query(mcp)));
 
@@ -89,10 +81,10 @@ public sealed class ScopesAndLimitsTests
     [Test]
     public async Task A_tool_that_used_up_its_hour_leaves_the_others_theirs()
     {
-        M3AuthOptions options = _m3.OptionsWith(_m3.CreateToken());
+        M3AuthOptions options = M3.OptionsWith(M3.CreateToken());
         await SnippetCompiler.RunAsync(Page.In("A limit for each tool", "csharp").Last(), options: options);
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, options);
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint);
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, options);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint);
 
         for (int i = 0; i < 20; i++)
             await Query(mcp);
@@ -105,9 +97,9 @@ public sealed class ScopesAndLimitsTests
     public async Task The_tool_is_named_in_a_session_of_either_kind([Values(null, "2025-11-25")] string? protocolVersion)
     {
         List<string> named = [];
-        using HttpClient http = M3HttpClient.Create(_m3.Endpoint, _m3.OptionsWith(_m3.CreateToken()),
+        using HttpClient http = M3HttpClient.Create(M3.Endpoint, M3.OptionsWith(M3.CreateToken()),
             new HeldHandler { InnerHandler = new SocketsHttpHandler(), Seen = named.Add });
-        await using McpClient mcp = await Mcp.ConnectAsync(http, _m3.Endpoint, protocolVersion);
+        await using McpClient mcp = await Mcp.ConnectAsync(http, M3.Endpoint, protocolVersion);
 
         await Query(mcp);
 

@@ -5,13 +5,9 @@ using Microsoft.Extensions.Primitives;
 namespace M3.Client.Auth.IntegrationTests.Examples;
 
 /// <summary>DataPull as a process, in a folder of its own, against a LocalM3 of this process.</summary>
-public abstract class PullFixture
+public abstract class PullFixture : LocalM3Fixture
 {
     private static readonly HttpClient Http = new();
-
-    private LocalM3Server _m3 = null!;
-
-    internal LocalM3Server M3 => _m3;
 
     /// <summary>Where a pull writes.</summary>
     protected string Folder { get; private set; } = null!;
@@ -19,11 +15,7 @@ public abstract class PullFixture
     /// <summary>SQL that adds tables to LocalM3's own.</summary>
     protected virtual string? MoreTables => null;
 
-    [OneTimeSetUp]
-    public async Task StartAsync() => _m3 = await LocalM3Server.StartAsync(new() { MoreTables = MoreTables });
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await _m3.DisposeAsync();
+    private protected override LocalM3Options M3Options => new() { MoreTables = MoreTables };
 
     [SetUp]
     public void MakeFolder() => Folder = Directory.CreateTempSubdirectory("DataPull-").FullName;
@@ -34,9 +26,9 @@ public abstract class PullFixture
     protected string In(string file) => Path.Combine(Folder, file);
 
     /// <summary>Points a pull at LocalM3, with a budget that is never used up.</summary>
-    protected Dictionary<string, string> Environment() => new(_m3.ClientEnvironment)
+    protected Dictionary<string, string> Environment() => new(M3.ClientEnvironment)
     {
-        ["M3_OAUTH2_TOKEN"] = _m3.CreateToken(),
+        ["M3_OAUTH2_TOKEN"] = M3.CreateToken(),
         ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = "1000",
     };
 
@@ -52,7 +44,7 @@ public abstract class PullFixture
     /// <summary>Passes a request on to LocalM3, and the answer back.</summary>
     protected async Task ForwardAsync(HttpContext context, string message)
     {
-        using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), new Uri(_m3.BaseAddress, context.Request.Path));
+        using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), new Uri(M3.BaseAddress, context.Request.Path));
         if (message != "")
             request.Content = new StringContent(message, MediaTypeHeaderValue.Parse(context.Request.ContentType!));
         foreach ((string name, StringValues value) in context.Request.Headers.Where(header => header.Key is not ("Host" or "Connection" or "Content-Type" or "Content-Length" or "Transfer-Encoding")))

@@ -3,18 +3,10 @@ using System.Text.Json;
 namespace M3.Client.Auth.IntegrationTests.Tool;
 
 /// <summary>The command-line tool as a process, and an issuer and M3 for it.</summary>
-public abstract class ToolFixture
+public abstract class ToolFixture : LocalM3Fixture
 {
     protected const int Usage = 2;
     protected const int WrongSettings = 3;
-
-    private protected LocalM3Server M3 { get; private set; } = null!;
-
-    [OneTimeSetUp]
-    public async Task StartAsync() => M3 = await LocalM3Server.StartAsync();
-
-    [OneTimeTearDown]
-    public async Task StopAsync() => await M3.DisposeAsync();
 
     protected static int CodeOf(M3AuthError error) => 10 + (int)error;
 

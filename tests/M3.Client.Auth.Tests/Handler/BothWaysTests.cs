@@ -46,12 +46,8 @@ public sealed class BothWaysTests
     public async Task A_synchronous_call_waits_for_a_renewal_with_a_bound()
     {
         using var fixture = new ClientFixture();
-        M3AuthOptions options = OptionsOf(fixture, new TaskCompletionSource<string?>().Task);
-        using var provider = new M3TokenProvider(options);
-        using var client = new HttpMessageInvoker(new M3AuthHandler(new M3AuthRegistration(provider, options, null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) })
-        {
-            InnerHandler = fixture.Server,
-        });
+        using var provider = new M3TokenProvider(OptionsOf(fixture, new TaskCompletionSource<string?>().Task));
+        using HttpMessageInvoker client = fixture.NewImpatientClient(provider);
         await provider.GetTokenAsync();
         fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
         using var call = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);

@@ -107,8 +107,7 @@ public sealed class SynchronousTests
     {
         using var fixture = new ClientFixture();
         using var provider = new M3TokenProvider(OptionsOf(fixture, TokenSources.From(_ => new(new TaskCompletionSource<string?>().Task))));
-        using var handler = new M3AuthHandler(new M3AuthRegistration(provider, fixture.Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) }) { InnerHandler = fixture.Server };
-        using var client = new HttpMessageInvoker(handler);
+        using HttpMessageInvoker client = fixture.NewImpatientClient(provider);
         using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
 
         Assert.That(() => client.Send(request, default), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("no token within 1 s")
@@ -148,10 +147,7 @@ public sealed class SynchronousTests
         var limiter = new LateLimiter();
         using var fixture = new ClientFixture(options => (options.RateLimiter, options.RateLimitMode, options.RateLimitRequests) = (limiter, RateLimitMode.Wait, 1));
         using var provider = new M3TokenProvider(fixture.Options());
-        using var client = new HttpMessageInvoker(new M3AuthHandler(new M3AuthRegistration(provider, fixture.Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) })
-        {
-            InnerHandler = fixture.Server,
-        });
+        using HttpMessageInvoker client = fixture.NewImpatientClient(provider);
         using var request = new HttpRequestMessage(HttpMethod.Post, ClientFixture.Address);
         Assert.That(() => client.Send(request, default), Throws.TypeOf<TokenRequestFailedException>());
 

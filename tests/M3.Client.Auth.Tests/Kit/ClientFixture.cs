@@ -67,6 +67,10 @@ internal sealed class ClientFixture : IDisposable
     public Task<HttpResponseMessage> CallAsync(CancellationToken cancellationToken = default) =>
         Client.PostAsync(Address, new StringContent("{}"), cancellationToken);
 
+    /// <summary>A client whose synchronous calls wait for 50 ms at most.</summary>
+    public HttpMessageInvoker NewImpatientClient(M3TokenProvider provider) =>
+        new(new M3AuthHandler(new M3AuthRegistration(provider, Options(), null) { LongestSynchronousWait = TimeSpan.FromMilliseconds(50) }) { InnerHandler = Server });
+
     /// <summary>From now on M3 refuses the token at hand, and the source has another as soon as it did.</summary>
     public void RefuseUntilRenewed()
     {

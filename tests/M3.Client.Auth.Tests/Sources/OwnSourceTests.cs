@@ -73,7 +73,8 @@ public sealed class OwnSourceTests
     {
         using var fixture = new ClientFixture();
         using var provider = new M3TokenProvider(fixture.Options());
-        Assert.That(provider.GetKeyStatus().State, Is.EqualTo(JwksState.Empty));
+        JwksStatus before = provider.GetKeyStatus();
+        Assert.That((before.State, before.FetchedAt, before.UsableKeys.Count, before.IgnoredKeys.Count), Is.EqualTo((JwksState.Empty, (DateTimeOffset?)null, 0, 0)));
 
         JwksStatus status = await provider.RefreshKeysAsync();
         await provider.RefreshKeysAsync();

@@ -54,9 +54,8 @@ public sealed class ReadmeProgramTests
     {
         string folder = Path.Combine(PackageFeed.NewFolder("service"), "Icu");
         Directory.CreateDirectory(folder);
-        await PackageFeed.RunAsync(["new", "web"], folder);
-        await PackageFeed.RunAsync(["add", "package", "M3.Client.Auth"], folder);
-        await PackageFeed.RunAsync(["add", "package", "ModelContextProtocol"], folder);
+        foreach (string[] command in ReadmeProgram.ServiceCommands)
+            await PackageFeed.RunAsync(command, folder);
         ReadmeProgram.Save("Program.cs", folder);
         await PackageFeed.RunAsync(["build"], folder);
         await using LocalM3Server m3 = await LocalM3Server.StartAsync();

@@ -4,7 +4,7 @@ using System.Threading.RateLimiting;
 namespace M3.Client.Auth;
 
 /// <summary>Lets requests through to M3: finds each its token and its permits.</summary>
-internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, M3SharedState? sharedState, Log log)
+internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, M3SharedState? sharedState, Log log, Telemetry telemetry)
 {
     private readonly M3SharedState _sharedState = options.SharedState ?? sharedState ?? M3SharedState.CreateInProcess();
     private readonly ConcurrentDictionary<Origin, RequestBudget> _budgets = new(ReferenceEqualityComparer.Instance);
@@ -98,6 +98,10 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
         return budget;
     }
 
+    /// <summary>What is left of each origin's budget.</summary>
+    public IReadOnlyCollection<BudgetState> GetBudgets(string? subject) =>
+        [.. _budgets.Select(pair => new BudgetState(pair.Key.Host, pair.Key.Port, pair.Value.Limit, pair.Value.CountFree(subject)))];
+
     private bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, long now, ref int? calls, out AdmittedRequest admitted)
     {
         admitted = default;
@@ -114,7 +118,7 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
     private RequestBudget NewBudget(Origin origin)
     {
         PermitPool permits = _sharedState.Join(origin.ToString(), options.RateLimitRequests, options.RateLimitWindow, options.TimeProvider, log);
-        return new RequestBudget(permits, options.RateLimitMode, options.RateLimitProgress, log);
+        return new RequestBudget(permits, options.RateLimitMode, options.RateLimitProgress, log, telemetry);
     }
 
     // The token may have expired during the wait, or been renewed, or be another subject's now.

@@ -16,14 +16,14 @@ namespace M3.Client.Auth;
 public sealed class M3AuthHandler : DelegatingHandler
 {
     private readonly M3AuthRegistration _registration;
-    private readonly bool _ownsTokens;
+    private readonly IDisposable? _owned;
 
     /// <summary>Makes a handler with a token provider of its own, which is disposed with it.</summary>
     /// <param name="options">The settings; copied.</param>
     /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
     /// <exception cref="OptionsValidationException">The settings are wrong; every failure names its setting.</exception>
     public M3AuthHandler(M3AuthOptions options, ILoggerFactory? loggerFactory = null)
-        : this(new M3AuthRegistration(new M3TokenProvider(options, loggerFactory), options, loggerFactory)) => _ownsTokens = true;
+        : this(Register(new M3TokenProvider(options, loggerFactory), options, loggerFactory)) => _owned = (M3TokenProvider)_registration.Tokens;
 
     /// <summary>Makes a handler whose tokens come from a provider that others may share; it is not disposed.</summary>
     /// <param name="tokens">Supplies the tokens.</param>
@@ -31,9 +31,7 @@ public sealed class M3AuthHandler : DelegatingHandler
     /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
     /// <exception cref="OptionsValidationException">The settings are wrong; every failure names its setting.</exception>
     public M3AuthHandler(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory = null)
-        : this(new M3AuthRegistration(tokens, options, loggerFactory))
-    {
-    }
+        : this(new M3AuthRegistration(tokens, options, loggerFactory)) => _owned = _registration.Telemetry;
 
     internal M3AuthHandler(M3AuthRegistration registration) => _registration = registration;
 
@@ -66,7 +64,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
         catch (Exception e)
         {
-            return Task.FromException<HttpResponseMessage>(Fail(e, admitted));
+            return Task.FromException<HttpResponseMessage>(Fail(e, admitted, target));
         }
     }
 
@@ -86,10 +84,13 @@ public sealed class M3AuthHandler : DelegatingHandler
     /// <inheritdoc />
     protected override void Dispose(bool disposing)
     {
-        if (disposing && _ownsTokens)
-            (_registration.Tokens as IDisposable)?.Dispose();
+        if (disposing)
+            _owned?.Dispose();
         base.Dispose(disposing);
     }
+
+    private static M3AuthRegistration Register(M3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory) =>
+        new(tokens, options, loggerFactory, telemetry: tokens.Telemetry);
 
     // Token, budget, header, send, read the answer: where something has to be waited for, or all of it on the caller's thread.
     private async Task<HttpResponseMessage> WalkAsync(HttpRequestMessage request, Origin? trusted, int? calls, bool async, CancellationToken cancellationToken)
@@ -124,7 +125,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
         catch (Exception e)
         {
-            Fail(e, admitted);
+            Fail(e, admitted, target);
             throw;
         }
     }
@@ -143,7 +144,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         }
         catch (Exception e)
         {
-            Fail(e, admitted);
+            Fail(e, admitted, target);
             throw;
         }
     }
@@ -163,6 +164,7 @@ public sealed class M3AuthHandler : DelegatingHandler
                 if (renewed is not null)
                 {
                     response.Dispose();
+                    _registration.Telemetry.Retried();
                     token = renewed;
                     Attach(request, token, origin);
                     response = async
@@ -185,11 +187,11 @@ public sealed class M3AuthHandler : DelegatingHandler
     }
 
     // The caller's exception, once what the request held is given back. Every failure leaves through here.
-    private Exception Fail(Exception failure, AdmittedRequest admitted)
+    private Exception Fail(Exception failure, AdmittedRequest admitted, Uri? target)
     {
         admitted.Failed(failure);
         if (failure is M3AuthException refusal)
-            _registration.Refused(refusal);
+            _registration.Refused(refusal, target);
         return failure;
     }
 
@@ -216,6 +218,7 @@ public sealed class M3AuthHandler : DelegatingHandler
     {
         request.Headers.Authorization = token.Header;
         _registration.RememberSent(token);
+        _registration.Telemetry.Attached();
         if (_registration.Log.Debug)
         {
             _registration.Log.Sending(request.Method.ToString(), origin.ToString(), token.Subject, token.ExpiresAt,
@@ -233,7 +236,7 @@ public sealed class M3AuthHandler : DelegatingHandler
         catch (M3AuthException e)
         {
             // M3's own words say more about this call than why there is no other token.
-            _registration.Refused(e);
+            _registration.Explain(e);
             return null;
         }
     }
@@ -250,7 +253,7 @@ public sealed class M3AuthHandler : DelegatingHandler
             : M3Answer.ReadRefusal(response, token, _registration.Options.RequiredScopes);
         if (error is not null && !_registration.Options.ThrowOnRejection)
         {
-            error.Prefix = _registration.Options.Prefix;
+            _registration.Refused(error, target);
             response.RequestMessage?.Options.Set(M3Answer.ErrorKey, (response, error));
         }
 

@@ -17,14 +17,17 @@ internal sealed class M3AuthRegistration
     // Newest first; swapped whole.
     private string[] _sent = [];
 
-    public M3AuthRegistration(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory, M3SharedState? sharedState = null)
+    public M3AuthRegistration(IM3TokenProvider tokens, M3AuthOptions options, ILoggerFactory? loggerFactory,
+        M3SharedState? sharedState = null, Telemetry? telemetry = null)
     {
         ArgumentNullException.ThrowIfNull(tokens);
         ArgumentNullException.ThrowIfNull(options);
         Options = SettingsValidator.CopyForSending(options);
-        Log = new Log(loggerFactory, Options.Debug, Options.TimeProvider);
+        Log = Options.CreateLog(loggerFactory);
+        Telemetry = telemetry ?? new Telemetry(clientName: null, meters: null, Options.TimeProvider);
         Tokens = tokens;
-        Admission = new Admission(Options, tokens, sharedState, Log);
+        Admission = new Admission(Options, tokens, sharedState, Log, Telemetry);
+        Telemetry.ObserveBudgets(GetBudgets);
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
         LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
@@ -33,6 +36,8 @@ internal sealed class M3AuthRegistration
     public readonly M3AuthOptions Options;
 
     public readonly Log Log;
+
+    public readonly Telemetry Telemetry;
 
     public readonly IM3TokenProvider Tokens;
 
@@ -63,8 +68,18 @@ internal sealed class M3AuthRegistration
         Volatile.Write(ref _lastSent, token);
     }
 
+    /// <summary>What is left of each origin's budget for the subject of the last call.</summary>
+    public IReadOnlyCollection<BudgetState> GetBudgets() => Admission.GetBudgets(Volatile.Read(ref _lastSent)?.Subject);
+
     /// <summary>Every failure leaves through here: it names this registration's settings, unless its provider's are named already.</summary>
-    public void Refused(M3AuthException error)
+    public void Refused(M3AuthException error, Uri? target)
+    {
+        Explain(error);
+        Telemetry.Refused(error.Error.ToString(), error.Message, (int?)error.StatusCode, target);
+    }
+
+    /// <summary>A failure that is not the call's own.</summary>
+    public void Explain(M3AuthException error)
     {
         error.Prefix ??= Options.Prefix;
         Log.RequestRefused(error.Error.ToString(), error.Message);

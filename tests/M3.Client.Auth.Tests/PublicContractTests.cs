@@ -135,7 +135,7 @@ public sealed class PublicContractTests
 
     [Test]
     public void One_using_is_enough() =>
-        Assert.That(Library.GetExportedTypes().Where(type => type != typeof(M3AuthHttpClientBuilderExtensions)).Select(type => type.Namespace), Is.All.EqualTo("M3.Client.Auth"));
+        Assert.That(Library.GetExportedTypes().Where(type => !type.Name.EndsWith("BuilderExtensions", StringComparison.Ordinal)).Select(type => type.Namespace), Is.All.EqualTo("M3.Client.Auth"));
 
     [Test]
     public void A_token_for_a_fake_is_one_word_of_visible_ASCII([Values("", "two words", "tab\t", "line\nbreak", "é")] string value) =>

@@ -10,9 +10,10 @@ namespace M3.Client.Auth;
 /// <param name="mode">What becomes of a call beyond the limit.</param>
 /// <param name="progress">Told how long a call has to wait; null: nobody.</param>
 /// <param name="log">Told so, too.</param>
-internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IProgress<TimeSpan>? progress, Log log)
+/// <param name="telemetry">Told how long it was in the end.</param>
+internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IProgress<TimeSpan>? progress, Log log, Telemetry telemetry)
 {
-    private string Limit => $"{permits.Limit.ToString(CultureInfo.InvariantCulture)} per {Duration.Describe(permits.Window)}";
+    private string Rate => $"{permits.Limit.ToString(CultureInfo.InvariantCulture)} per {Duration.Describe(permits.Window)}";
 
     /// <summary>Takes permits that are at hand.</summary>
     /// <param name="subject">The token's; null: none.</param>
@@ -30,12 +31,13 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
     public async ValueTask<Permit> AcquireAsync(string? subject, int count, CancellationToken cancellationToken)
     {
         if (count > permits.Limit)
-            throw new RateLimitExceededException(null, $"a batch of {count.ToString(CultureInfo.InvariantCulture)} tool calls never fits into the limit of {Limit}");
+            throw new RateLimitExceededException(null, $"a batch of {count.ToString(CultureInfo.InvariantCulture)} tool calls never fits into the limit of {Rate}");
 
-        PermitResult result = await permits.AcquireAsync(subject, count, mode == RateLimitMode.Wait ? TellWait : null, cancellationToken).ConfigureAwait(false);
+        ValueTask<PermitResult> acquiring = permits.AcquireAsync(subject, count, mode == RateLimitMode.Wait ? TellWait : null, cancellationToken);
+        PermitResult result = acquiring.IsCompletedSuccessfully ? acquiring.Result : await TimeAsync(acquiring).ConfigureAwait(false);
         if (result.Permit is { } permit)
             return permit;
-        string why = result.IsPaused ? "M3 asked for a pause (Retry-After)" : $"limit of {Limit} reached";
+        string why = result.IsPaused ? "M3 asked for a pause (Retry-After)" : $"limit of {Rate} reached";
         throw new RateLimitExceededException(result.RetryAfter, result.RetryAfter is { } retryAfter
             ? $"{why}; retry after {Duration.Describe(retryAfter)}"
             : $"{why} by calls that M3 has not answered yet; retry when one is answered");
@@ -49,8 +51,33 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
             permits.Pause(duration);
     }
 
+    /// <summary>How many calls of one subject there may be within any window.</summary>
+    public int Limit => permits.Limit;
+
+    /// <summary>How many of them could go now.</summary>
+    public int CountFree(string? subject) => permits.CountFree(subject);
+
     /// <summary>The budget in words, for the log.</summary>
-    public string Describe(string? subject) => $"{permits.CountFree(subject).ToString(CultureInfo.InvariantCulture)} left of {Limit}";
+    public string Describe(string? subject) => $"{permits.CountFree(subject).ToString(CultureInfo.InvariantCulture)} left of {Rate}";
+
+    private async ValueTask<PermitResult> TimeAsync(ValueTask<PermitResult> acquiring)
+    {
+        TimedOperation operation = telemetry.StartWait();
+        string? error = null;
+        try
+        {
+            return await acquiring.ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            error = e.GetType().FullName;
+            throw;
+        }
+        finally
+        {
+            operation.End(error);
+        }
+    }
 
     private void TellWait(TimeSpan wait)
     {

@@ -11,14 +11,17 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed partial class Log
 {
+    private const string Category = "M3.Client.Auth";
+
     private readonly ILogger _logger;
 
     /// <param name="loggerFactory">The application's; null: nowhere, or to standard error with <paramref name="debug"/>.</param>
+    /// <param name="clientName">The client's name at the factory, which the category ends in; null: it is built directly.</param>
     /// <param name="debug">Whether the detailed lines are wanted.</param>
     /// <param name="timeProvider">For the times on standard error.</param>
-    public Log(ILoggerFactory? loggerFactory, bool debug, TimeProvider timeProvider)
+    public Log(ILoggerFactory? loggerFactory, string? clientName, bool debug, TimeProvider timeProvider)
     {
-        _logger = loggerFactory is not null ? new NonThrowingLogger(loggerFactory.CreateLogger("M3.Client.Auth"))
+        _logger = loggerFactory is not null ? new NonThrowingLogger(loggerFactory.CreateLogger(string.IsNullOrEmpty(clientName) ? Category : $"{Category}.{clientName}"))
             : debug ? new NonThrowingLogger(new StandardErrorLogger(timeProvider))
             : NullLogger.Instance;
         Debug = debug && _logger.IsEnabled(LogLevel.Information);

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace M3.Client.Auth;
 
 /// <summary>
@@ -19,6 +21,7 @@ internal sealed class JwksCache : IDisposable
     private readonly TimeSpan _lifetime;
     private readonly JwksFetcher _fetcher;
     private readonly Log _log;
+    private readonly Telemetry _telemetry;
     private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
 
@@ -38,13 +41,18 @@ internal sealed class JwksCache : IDisposable
     /// <param name="backchannel">Fetches.</param>
     /// <param name="metadata">Says where.</param>
     /// <param name="log">Told when keys come, and when they no longer do.</param>
-    public JwksCache(TimeSpan lifetime, TimeProvider timeProvider, Backchannel backchannel, IssuerMetadata metadata, Log log)
+    /// <param name="telemetry">Told of each fetch, and asks for the keys' state.</param>
+    public JwksCache(TimeSpan lifetime, TimeProvider timeProvider, Backchannel backchannel, IssuerMetadata metadata, Log log, Telemetry telemetry)
     {
         _lifetime = lifetime;
         _fetcher = new JwksFetcher(backchannel, metadata, log);
         _log = log;
+        _telemetry = telemetry;
         _clock = new Clock(timeProvider);
         _fetch = new SingleFlight<KeySet>(timeProvider, Backchannel.Timeout, _disposed.Token);
+        telemetry.ObserveKeys(() => Volatile.Read(ref _snapshot) is { } known
+            ? (known.AgeAt(_clock.Now).TotalSeconds, known.Keys.Count, known.Keys.Ignored.Count)
+            : null);
     }
 
     /// <summary>The keys in use, whatever their age; null before the first load, and always when no signature is checked.</summary>
@@ -116,7 +124,7 @@ internal sealed class JwksCache : IDisposable
             if (!ReferenceEquals(_snapshot.Keys, seen))
                 return _snapshot.Keys;
             if (_lastFailure is { } failure)
-                throw Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message}", failure);
+                throw JwksFetcher.Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message}", failure);
         }
 
         throw new InvalidTokenSignatureException(reason + " (its keys were fetched just now)");
@@ -134,7 +142,7 @@ internal sealed class JwksCache : IDisposable
         lock (_gate)
         {
             if (_lastFailure is { } failure)
-                throw Unavailable(failure.Message, failure);
+                throw JwksFetcher.Unavailable(failure.Message, failure);
         }
     }
 
@@ -157,7 +165,7 @@ internal sealed class JwksCache : IDisposable
             {
                 return known is not null && !known.UsableUntil.IsPast(now)
                     ? new(known.Keys)
-                    : ValueTask.FromException<KeySet>(Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure));
+                    : ValueTask.FromException<KeySet>(JwksFetcher.Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure));
             }
 
             Task<KeySet> fetch = _fetch.InFlight ?? Start(now);
@@ -179,7 +187,12 @@ internal sealed class JwksCache : IDisposable
         _lastFetch = now;
         DeferCheck(Deadline.After(now, Backchannel.Timeout));
         Task<KeySet> fetch = _fetch.Announce();
-        _ = Detached.Run(() => _fetch.RunAsync(FetchAsync, Conclude));
+        ActivityContext caller = Telemetry.Caller;
+        _ = Detached.Run(() =>
+        {
+            TimedOperation operation = _telemetry.StartKeyFetch(caller);
+            return _fetch.RunAsync(FetchAsync, (fetched, error) => Conclude(operation, fetched, error));
+        });
         return fetch;
     }
 
@@ -187,7 +200,7 @@ internal sealed class JwksCache : IDisposable
         _fetcher.FetchAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken);
 
     // Whoever waits gets the keys there are now: a failure is no reason not to use those of before.
-    private (KeySet? Keys, Exception? Error) Conclude(KeySet? fetched, Exception? error)
+    private (KeySet? Keys, Exception? Error) Conclude(TimedOperation operation, KeySet? fetched, Exception? error)
     {
         BackchannelException? failure = error is null ? null : JwksFetcher.Describe(error, _disposed.IsCancellationRequested);
         (KeySet?, Exception?) answer;
@@ -204,9 +217,10 @@ internal sealed class JwksCache : IDisposable
             // What came just now is fresh, whatever a clock that was set meanwhile says.
             answer = failure is null || _snapshot?.UsableUntil.IsPast(_clock.Now) == false
                 ? (_snapshot!.Keys, null)
-                : (null, Unavailable(failure.Message, failure));
+                : (null, JwksFetcher.Unavailable(failure.Message, failure));
         }
 
+        operation.End(failure is null ? null : nameof(M3AuthError.JwksUnavailable), failure?.Message);
         // Keys there were before, and their story goes on: told once for each change.
         if (before is not null && wasDown != failure is not null && !_disposed.IsCancellationRequested)
         {
@@ -260,16 +274,7 @@ internal sealed class JwksCache : IDisposable
         string ago = $"its keys were fetched {Duration.Describe(new TimeSpan(now.Monotonic - _lastFetch.Monotonic))} ago, "
             + $"and are fetched again in {Duration.Describe(_allowance.Remaining(now))}";
         return _lastFailure is { } failure
-            ? Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
+            ? JwksFetcher.Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
             : new InvalidTokenSignatureException($"{reason} ({ago})") { IsTransient = true };
-    }
-
-    // What the issuer says of itself, unlike that it cannot be reached, does not pass by waiting.
-    private static JwksUnavailableException Unavailable(string detail, BackchannelException failure)
-    {
-        var error = new JwksUnavailableException(detail, failure) { IsTransient = !failure.IsFatal };
-        if (failure.Remedy is { } remedy)
-            error.Remedy = remedy;
-        return error;
     }
 }

@@ -22,6 +22,15 @@ internal sealed class JwksFetcher(Backchannel backchannel, IssuerMetadata metada
         _ => new BackchannelException($"the issuer's keys could not be fetched ({error.GetType().Name})", error),
     };
 
+    /// <summary>The typed error for it. What the issuer says of itself, unlike that it cannot be reached, does not pass by waiting.</summary>
+    public static JwksUnavailableException Unavailable(string detail, BackchannelException failure)
+    {
+        var error = new JwksUnavailableException(detail, failure) { IsTransient = !failure.IsFatal };
+        if (failure.Remedy is { } remedy)
+            error.Remedy = remedy;
+        return error;
+    }
+
     private KeySet Read(Uri address, byte[] document)
     {
         KeySet keys = JwksReader.Read(document, address);

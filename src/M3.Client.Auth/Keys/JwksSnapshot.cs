@@ -15,6 +15,8 @@ internal sealed class JwksSnapshot(KeySet keys, Moment fetchedAt, Deadline refre
     /// <summary>How long they are used while the issuer is down (stale-if-error, RFC 5861).</summary>
     public readonly Deadline UsableUntil = usableUntil;
 
+    public TimeSpan AgeAt(Moment now) => new(now.Monotonic - FetchedAt.Monotonic);
+
     public JwksState StateAt(Moment now) => !FreshUntil.IsPast(now) ? JwksState.Fresh
         : !UsableUntil.IsPast(now) ? JwksState.Stale
         : JwksState.Expired;

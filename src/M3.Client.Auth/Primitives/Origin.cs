@@ -4,12 +4,14 @@ namespace M3.Client.Auth;
 internal sealed class Origin(Uri address)
 {
     private readonly string _scheme = address.Scheme;
-    private readonly string _host = address.IdnHost;
-    private readonly int _port = address.Port;
+
+    public string Host { get; } = address.IdnHost;
+
+    public int Port { get; } = address.Port;
 
     /// <summary>Whether an absolute address is of this origin.</summary>
     public bool Has(Uri other) => ReferenceEquals(other, address)
-        || (other.Port == _port && other.Scheme == _scheme && string.Equals(other.IdnHost, _host, StringComparison.OrdinalIgnoreCase));
+        || (other.Port == Port && other.Scheme == _scheme && string.Equals(other.IdnHost, Host, StringComparison.OrdinalIgnoreCase));
 
     public override string ToString() => Describe(address);
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using M3.Client.Auth;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -62,14 +63,18 @@ public static class M3AuthHttpClientBuilderExtensions
                 else
                     options.ReadFromEnvironment(prefix);
                 configure(provider, options);
+                options.ClientName = name;
             })
             .ValidateOnStart();
 
-        services.TryAddKeyedSingleton(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name), provider.GetService<ILoggerFactory>()));
+        services.TryAddKeyedSingleton(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name),
+            provider.GetService<ILoggerFactory>(), provider.GetRequiredKeyedService<Telemetry>(name)));
+        services.AddKeyedSingleton(name, (provider, _) => new Telemetry(name, provider.GetService<IMeterFactory>(), OptionsOf(provider, name).TimeProvider));
         services.TryAdd(new OwnProviderDescriptor(name));
         services.TryAddSingleton(_ => M3SharedState.CreateInProcess());
         services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(provider.GetRequiredKeyedService<IM3TokenProvider>(name),
-            OptionsOf(provider, name), provider.GetService<ILoggerFactory>(), provider.GetRequiredService<M3SharedState>()));
+            OptionsOf(provider, name), provider.GetService<ILoggerFactory>(), provider.GetRequiredService<M3SharedState>(),
+            provider.GetRequiredKeyedService<Telemetry>(name)));
 
         // The first filter of all is the outermost one.
         if (!services.Any(service => service.ImplementationType == typeof(LastWordOnHandlers)))

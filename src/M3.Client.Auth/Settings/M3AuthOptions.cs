@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Configuration.EnvironmentVariables;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace M3.Client.Auth;
@@ -154,6 +155,9 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>The prefix that the settings were read with; names them in errors and names the token's variable.</summary>
     internal string Prefix { get; set; } = SettingNames.DefaultPrefix;
 
+    /// <summary>The client's name at the factory; null: it is built directly.</summary>
+    internal string? ClientName { get; set; }
+
     /// <summary>The configuration that the settings were read from, where a token may be, too.</summary>
     internal IConfiguration? Configuration { get; set; }
 
@@ -200,6 +204,8 @@ public sealed class M3AuthOptions : IFormattable
         Configuration = configuration;
         SettingsReader.Read(name => configuration[prefix + name], prefix, this);
     }
+
+    internal Log CreateLog(ILoggerFactory? loggerFactory) => new(loggerFactory, ClientName, Debug, TimeProvider);
 
     internal IssuerSettings ToIssuerSettings() => new(IssuerUrl, JwksUrl, JwksCacheTtl, Prefix);
 

@@ -83,7 +83,7 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
     public override int CountFree(string? subject)
     {
         long now = _clock.Now;
-        return PermitsOf(subject ?? "", now).Ring.CountFree(now);
+        return Volatile.Read(ref _pausedUntil) > now ? 0 : PermitsOf(subject ?? "", now).Ring.CountFree(now);
     }
 
     private async ValueTask<PermitResult> AcquireInTurnAsync(string subject, int count, Action<TimeSpan> onWait, CancellationToken cancellationToken)

@@ -7,6 +7,7 @@ namespace M3.Client.Auth;
 public sealed class TokenSourceContext
 {
     private readonly NegativeCache? _failures;
+    private readonly Telemetry? _telemetry;
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     private readonly string? _clientSecret;
     private int _reads;
@@ -17,12 +18,13 @@ public sealed class TokenSourceContext
     /// <param name="metadata">Where the issuer's token endpoint is.</param>
     /// <param name="failures">What stands of the sources' failures.</param>
     /// <param name="log">For the sources' own lines.</param>
+    /// <param name="telemetry">Told of each source that is not polled.</param>
     /// <param name="clientSecret">A configured secret, which no source's failure must carry along.</param>
     /// <param name="isUrgent">Whether calls fail without a new token.</param>
-    internal TokenSourceContext(IssuerMetadata metadata, NegativeCache failures, Log log, string? clientSecret, bool isUrgent)
+    internal TokenSourceContext(IssuerMetadata metadata, NegativeCache failures, Log log, Telemetry telemetry, string? clientSecret, bool isUrgent)
     {
         (Metadata, Log, IsUrgent) = (metadata, log, isUrgent);
-        (_failures, _clientSecret) = (failures, clientSecret);
+        (_failures, _telemetry, _clientSecret) = (failures, telemetry, clientSecret);
     }
 
     /// <summary>
@@ -97,11 +99,9 @@ public sealed class TokenSourceContext
 
         try
         {
-            TokenReading? reading = null;
-            if (isOnDemand)
-                await Detached.Run(async () => reading = await source.ReadWithSourceAsync(this, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
-            else
-                reading = await source.ReadWithSourceAsync(this, cancellationToken).ConfigureAwait(false);
+            TokenReading? reading = isOnDemand
+                ? await ReadDetachedAsync(source, cancellationToken).ConfigureAwait(false)
+                : await source.ReadWithSourceAsync(this, cancellationToken).ConfigureAwait(false);
 
             // What is made of others is as they are; each of them is remembered by itself.
             if (reading is null && isOnDemand && _reads == reads)
@@ -118,6 +118,32 @@ public sealed class TokenSourceContext
                 throw;
             throw error;
         }
+    }
+
+    private async Task<TokenReading?> ReadDetachedAsync(ITokenSource source, CancellationToken cancellationToken)
+    {
+        TokenReading? reading = null;
+        ActivityContext caller = Telemetry.Caller;
+        await Detached.Run(async () =>
+        {
+            // What is made of others is timed as they are.
+            TimedOperation? operation = source is FirstOfTokenSource ? null : _telemetry?.StartTokenRequest(caller);
+            M3AuthException? error = null;
+            try
+            {
+                reading = await source.ReadWithSourceAsync(this, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                error = Describe(e, source);
+                throw;
+            }
+            finally
+            {
+                operation?.End(error?.Error.ToString(), error?.Message);
+            }
+        }).ConfigureAwait(false);
+        return reading;
     }
 
     // A delegate's failure may quote the token or the secret that it had at hand.

@@ -14,27 +14,42 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     private readonly JwksCache _jwks;
     private readonly TokenCache _cache;
     private readonly Clock _clock;
+    private readonly bool _ownsTelemetry;
 
     /// <summary>Makes a provider with its own keys.</summary>
     /// <param name="options">The settings; copied.</param>
     /// <param name="loggerFactory">Where to log; null: nowhere, or to standard error with <see cref="M3AuthOptions.Debug"/>.</param>
     /// <exception cref="OptionsValidationException">The settings are wrong; every failure names its setting.</exception>
     public M3TokenProvider(M3AuthOptions options, ILoggerFactory? loggerFactory = null)
+        : this(options, loggerFactory, telemetry: null)
+    {
+    }
+
+    /// <param name="options">The settings; copied.</param>
+    /// <param name="loggerFactory">Where to log.</param>
+    /// <param name="telemetry">The registration's; null: its own.</param>
+    internal M3TokenProvider(M3AuthOptions options, ILoggerFactory? loggerFactory, Telemetry? telemetry)
     {
         ArgumentNullException.ThrowIfNull(options);
         _options = SettingsValidator.CopyForProvider(options);
         _clock = new Clock(_options.TimeProvider);
-        var log = new Log(loggerFactory, _options.Debug, _options.TimeProvider);
+        _ownsTelemetry = telemetry is null;
+        Telemetry = telemetry ?? new Telemetry(clientName: null, meters: null, _options.TimeProvider);
+        Log log = _options.CreateLog(loggerFactory);
         _backchannel = new Backchannel(_options.BackchannelHttpHandler, _options.TimeProvider);
         var metadata = new IssuerMetadata(_options.ToIssuerSettings(), _options.TimeProvider, _backchannel);
-        _jwks = new JwksCache(_options.JwksCacheTtl, _options.TimeProvider, _backchannel, metadata, log);
+        _jwks = new JwksCache(_options.JwksCacheTtl, _options.TimeProvider, _backchannel, metadata, log, Telemetry);
         ITokenSource source = _options.TokenSource ?? DefaultTokenSource.Create(_options);
-        var acquirer = new TokenAcquirer(_options, source, _backchannel, metadata, _jwks, new NegativeCache(_clock), log);
-        _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, _options.Prefix);
+        var acquirer = new TokenAcquirer(_options, source, _backchannel, metadata, _jwks, new NegativeCache(_clock), log, Telemetry);
+        _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, Telemetry, _options.Prefix);
         WarnOfWhatIsOff(log);
     }
 
     internal TimeProvider TimeProvider => _options.TimeProvider;
+
+    internal Telemetry Telemetry { get; }
+
+    internal TokenStatus? TokenStatus => _cache.GetStatus();
 
     /// <inheritdoc />
     public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default)
@@ -105,6 +120,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _cache.Dispose();
         _jwks.Dispose();
         _backchannel.Dispose();
+        if (_ownsTelemetry)
+            Telemetry.Dispose();
     }
 
     /// <summary>The hot path: the cached token while nothing is due, else null.</summary>

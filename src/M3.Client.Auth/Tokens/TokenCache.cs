@@ -12,6 +12,7 @@ internal sealed class TokenCache : IDisposable
     private readonly TokenAcquirer _acquirer;
     private readonly JwksCache _jwks;
     private readonly Log _log;
+    private readonly Telemetry _telemetry;
     private readonly string _prefix;
     private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
@@ -27,14 +28,16 @@ internal sealed class TokenCache : IDisposable
     // Logged once, until a renewal succeeds again.
     private bool _renewalFailureLogged;
 
-    public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, string prefix)
+    public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, Telemetry telemetry, string prefix)
     {
         _acquirer = acquirer;
         _jwks = jwks;
         _log = log;
+        _telemetry = telemetry;
         _prefix = prefix;
         _clock = new Clock(timeProvider);
         _refresh = new SingleFlight<Acquisition>(timeProvider, SourceTimeout, _disposed.Token);
+        telemetry.ObserveToken(() => GetStatus() is { } status && status.ExpiresAt != DateTimeOffset.MaxValue ? (status.ExpiresAt - timeProvider.GetUtcNow()).TotalSeconds : null);
     }
 
     /// <summary>The hot path: the cached token while nothing is due, else null.</summary>
@@ -112,6 +115,17 @@ internal sealed class TokenCache : IDisposable
         }
     }
 
+    /// <summary>The token at hand and what is known of its successor; null: there is none.</summary>
+    public TokenStatus? GetStatus()
+    {
+        lock (_gate)
+        {
+            return _current is { } current
+                ? new TokenStatus(current.Token.ExpiresAt, current.IsPolled, _renewalFailureLogged)
+                : null;
+        }
+    }
+
     public void Dispose()
     {
         if (_disposed.IsCancellationRequested)
@@ -147,7 +161,9 @@ internal sealed class TokenCache : IDisposable
     private (Acquisition? Found, Exception? Error) Conclude(CachedToken? current, M3AccessToken? rejected, Acquisition found)
     {
         string? notRenewed = null;
-        if (found.Error is M3AuthException error)
+        Exception? failure = found.Error;
+        bool isNew = false;
+        if (failure is M3AuthException error)
             error.Prefix ??= _prefix;
 
         lock (_gate)
@@ -166,6 +182,7 @@ internal sealed class TokenCache : IDisposable
                     if (rejected is not null)
                         _rejections.Extend(now);
                     _renewalFailureLogged = false;
+                    isNew = found.Token!.Token.Value != _current?.Token.Value;
                     Volatile.Write(ref _current, found.Token);
                     break;
 
@@ -182,6 +199,8 @@ internal sealed class TokenCache : IDisposable
             }
         }
 
+        if (failure is not null || isNew)
+            _telemetry.Renewed(failure is null ? null : (failure as M3AuthException)?.Error.ToString() ?? failure.GetType().FullName);
         if (notRenewed is not null)
             _log.NotRenewed(notRenewed, found.Token!.ExpiresAt);
         return (found, found.Error);

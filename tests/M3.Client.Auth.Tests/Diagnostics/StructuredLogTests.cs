@@ -111,7 +111,7 @@ public sealed class StructuredLogTests
     // Each with a token wherever one could be handed over.
     private static void WriteEveryLine(ILoggerFactory factory, string token)
     {
-        var log = new Log(factory, debug: true, TimeProvider.System);
+        var log = new Log(factory, clientName: null, debug: true, TimeProvider.System);
         var valid = new M3AccessToken(token, ClientFixture.Noon.AddMinutes(30), FakeIssuer.Url, "researcher", [ClientFixture.Audience], ["read:mimic-data"], keyId: token, algorithm: "RS256");
 
         log.DisabledWithToken("M3_OAUTH2_");

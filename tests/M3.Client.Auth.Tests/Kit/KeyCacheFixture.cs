@@ -10,6 +10,7 @@ internal sealed class KeyCacheFixture : IDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly Backchannel _backchannel;
+    private readonly Telemetry _telemetry;
 
     /// <param name="configure">Changes the settings.</param>
     /// <param name="handler">Stands in for the issuer's backchannel.</param>
@@ -25,9 +26,10 @@ internal sealed class KeyCacheFixture : IDisposable
             Debug = true,
         };
         configure?.Invoke(options);
-        var log = new Log(Log, options.Debug, Clock);
+        var log = new Log(Log, clientName: null, options.Debug, Clock);
+        _telemetry = new Telemetry(clientName: null, meters: null, Clock);
         _backchannel = new Backchannel(options.BackchannelHttpHandler, Clock);
-        Cache = new JwksCache(options.JwksCacheTtl, options.TimeProvider, _backchannel, new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, _backchannel), log);
+        Cache = new JwksCache(options.JwksCacheTtl, options.TimeProvider, _backchannel, new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, _backchannel), log, _telemetry);
         Validator = new TokenValidator(options.ToValidationRules(), options.TimeProvider, Cache, _backchannel);
     }
 
@@ -113,6 +115,7 @@ internal sealed class KeyCacheFixture : IDisposable
     public void Dispose()
     {
         Cache.Dispose();
+        _telemetry.Dispose();
         _backchannel.Dispose();
         Issuer.Backchannel.Dispose();
         Log.Dispose();

@@ -30,7 +30,23 @@ public static class M3AuthHttpClientBuilderExtensions
     /// </remarks>
     public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, Action<M3AuthOptions>? configure = null,
         string prefix = SettingNames.DefaultPrefix) =>
-        Add(builder, (_, options) => configure?.Invoke(options), prefix);
+        Add(builder, section: null, (_, options) => configure?.Invoke(options), prefix);
+
+    /// <summary>
+    /// The same, with the settings in a section under the options' own names (<c>IssuerUrl</c>, <c>Audience</c>, ... and <c>Token</c>). What
+    /// the section leaves out comes from the flat names.
+    /// </summary>
+    /// <param name="builder">The client, which must have a name.</param>
+    /// <param name="section">For example <c>configuration.GetSection("M3")</c>.</param>
+    /// <param name="configure">Changes the settings last.</param>
+    /// <param name="prefix">What the flat names begin with. Default <c>M3_OAUTH2_</c>.</param>
+    /// <inheritdoc cref="AddM3Auth(IHttpClientBuilder, Action{M3AuthOptions}?, string)" path="/returns|/exception|/remarks" />
+    public static IHttpClientBuilder AddM3Auth(this IHttpClientBuilder builder, IConfigurationSection section, Action<M3AuthOptions>? configure = null,
+        string prefix = SettingNames.DefaultPrefix)
+    {
+        ArgumentNullException.ThrowIfNull(section);
+        return Add(builder, section, (_, options) => configure?.Invoke(options), prefix);
+    }
 
     /// <inheritdoc cref="AddM3Auth(IHttpClientBuilder, Action{M3AuthOptions}?, string)" />
     /// <param name="builder">The client, which must have a name.</param>
@@ -40,10 +56,10 @@ public static class M3AuthHttpClientBuilderExtensions
         string prefix = SettingNames.DefaultPrefix)
     {
         ArgumentNullException.ThrowIfNull(configure);
-        return Add(builder, configure, prefix);
+        return Add(builder, section: null, configure, prefix);
     }
 
-    private static IHttpClientBuilder Add(IHttpClientBuilder builder, Action<IServiceProvider, M3AuthOptions> configure, string prefix)
+    private static IHttpClientBuilder Add(IHttpClientBuilder builder, IConfigurationSection? section, Action<IServiceProvider, M3AuthOptions> configure, string prefix)
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(prefix);
@@ -62,6 +78,9 @@ public static class M3AuthHttpClientBuilderExtensions
                     options.ReadFrom(configuration, prefix);
                 else
                     options.ReadFromEnvironment(prefix);
+                if (section is not null)
+                    options.ReadSection(section);
+                options.AtStart = SettingsWatch.Read(options);
                 configure(provider, options);
                 options.ClientName = name;
             })
@@ -75,6 +94,7 @@ public static class M3AuthHttpClientBuilderExtensions
         services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(provider.GetRequiredKeyedService<IM3TokenProvider>(name),
             OptionsOf(provider, name), provider.GetService<ILoggerFactory>(), provider.GetRequiredService<M3SharedState>(),
             provider.GetRequiredKeyedService<Telemetry>(name)));
+        services.AddKeyedSingleton(name, (provider, _) => new SettingsWatch(OptionsOf(provider, name), provider.GetRequiredKeyedService<M3AuthRegistration>(name).Log));
 
         // The first filter of all is the outermost one.
         if (!services.Any(service => service.ImplementationType == typeof(LastWordOnHandlers)))
@@ -95,7 +115,11 @@ public static class M3AuthHttpClientBuilderExtensions
                 client.Timeout = Timeout.InfiniteTimeSpan;
         });
 
-        return builder.AddHttpMessageHandler(provider => new M3AuthHandler(provider.GetRequiredKeyedService<M3AuthRegistration>(name)));
+        return builder.AddHttpMessageHandler(provider =>
+        {
+            _ = provider.GetRequiredKeyedService<SettingsWatch>(name);
+            return new M3AuthHandler(provider.GetRequiredKeyedService<M3AuthRegistration>(name));
+        });
     }
 
     private static M3AuthOptions OptionsOf(IServiceProvider provider, string name) => provider.GetRequiredService<IOptionsMonitor<M3AuthOptions>>().Get(name);

@@ -12,6 +12,8 @@ internal static class DefaultTokenSource
         // The configuration's copy of the environment is as old as the process; the variable itself comes first, live.
         if (options.Configuration is { } configuration)
             chain.Add(TokenSources.FromConfigurationWithoutEnvironment(configuration, variable));
+        if (options.Section is { } section)
+            chain.Add(TokenSources.FromConfiguration(section, SectionNames.Token));
         if (options.ClientId is { } id && options.ClientSecret is { } secret)
             chain.Add(TokenSources.ClientCredentials(id, secret));
         else if (options.ClientId is { } clientId && options.ClientSecretFile is { } file)

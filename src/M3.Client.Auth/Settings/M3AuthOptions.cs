@@ -53,7 +53,7 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary><c>M3_OAUTH2_RATE_LIMIT_WINDOW</c>, in seconds. Default 1 hour.</summary>
     public TimeSpan RateLimitWindow { get; set; } = TimeSpan.FromHours(1);
 
-    /// <summary>What happens to a request beyond the limit. Default <see cref="RateLimitMode.Reject"/>.</summary>
+    /// <summary><c>M3_OAUTH2_RATE_LIMIT_MODE</c>. What happens to a request beyond the limit. Default <see cref="RateLimitMode.Reject"/>.</summary>
     public RateLimitMode RateLimitMode { get; set; }
 
     /// <summary>
@@ -119,7 +119,7 @@ public sealed class M3AuthOptions : IFormattable
     public bool RequireHttps { get; set; } = true;
 
     /// <summary>
-    /// Default true: M3's 401, and its 403 with <c>insufficient_scope</c>, become typed errors. When false the response is returned.
+    /// <c>M3_OAUTH2_THROW_ON_REJECTION</c>. Default true: M3's 401, and its 403 with <c>insufficient_scope</c>, become typed errors. When false the response is returned.
     /// </summary>
     public bool ThrowOnRejection { get; set; } = true;
 
@@ -161,6 +161,12 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>The configuration that the settings were read from, where a token may be, too.</summary>
     internal IConfiguration? Configuration { get; set; }
 
+    /// <summary>The section that has settings under the options' own names, and may have a token.</summary>
+    internal IConfigurationSection? Section { get; set; }
+
+    /// <summary>What the configuration said when they were read; null: nobody compares.</summary>
+    internal IReadOnlyDictionary<string, string?>? AtStart { get; set; }
+
     /// <summary>Reads the settings from this process's environment variables.</summary>
     /// <param name="prefix">What the variables' names begin with. Default <c>M3_OAUTH2_</c>.</param>
     /// <exception cref="OptionsValidationException">A value cannot be understood; the message names the variable and the value.</exception>
@@ -172,8 +178,11 @@ public sealed class M3AuthOptions : IFormattable
         return options;
     }
 
-    /// <summary>Reads the settings from a configuration, under the same flat names as the environment variables.</summary>
-    /// <param name="configuration">The application's configuration. A token is looked for in it, too, and follows its reload.</param>
+    /// <summary>
+    /// Reads the settings from a configuration, under the same flat names as the environment variables; from a section also under the
+    /// options' own names (<c>IssuerUrl</c>, <c>Audience</c>, ... and <c>Token</c>), which have the last word.
+    /// </summary>
+    /// <param name="configuration">The application's configuration or a section of it. A token is looked for in it, too, and follows its reload.</param>
     /// <param name="prefix">What the settings' names begin with. Default <c>M3_OAUTH2_</c>.</param>
     /// <exception cref="OptionsValidationException">A value cannot be understood; the message names the setting and the value.</exception>
     public static M3AuthOptions FromConfiguration(IConfiguration configuration, string prefix = SettingNames.DefaultPrefix)
@@ -196,14 +205,29 @@ public sealed class M3AuthOptions : IFormattable
     {
         var environment = new EnvironmentVariablesConfigurationProvider(prefix);
         environment.Load();
-        SettingsReader.Read(name => environment.TryGet(name, out string? value) ? value : null, prefix, this);
+        // It keeps its names without the prefix.
+        Read(SettingsSource.Flat(name => environment.TryGet(name[prefix.Length..], out string? value) ? value : null, prefix), prefix);
     }
 
     internal void ReadFrom(IConfiguration configuration, string prefix)
     {
         Configuration = configuration;
-        SettingsReader.Read(name => configuration[prefix + name], prefix, this);
+        Read(SettingsSource.Flat(name => configuration[name], prefix), prefix);
+        if (configuration is IConfigurationSection section)
+            ReadSection(section);
     }
+
+    /// <summary>Overwrites what the section says under the options' own names.</summary>
+    internal void ReadSection(IConfigurationSection section)
+    {
+        Section = section;
+        SettingsReader.Read(SettingsSource.In(section), this);
+    }
+
+    /// <summary>What a setting is called where it was read from.</summary>
+    internal string NameOf(string name) => Section is not null && SettingsSource.In(Section) is var section && section.Find(name) is not null
+        ? section.NameOf(name)
+        : Prefix + name;
 
     internal Log CreateLog(ILoggerFactory? loggerFactory) => new(loggerFactory, ClientName, Debug, TimeProvider);
 
@@ -211,6 +235,12 @@ public sealed class M3AuthOptions : IFormattable
 
     internal ValidationRules ToValidationRules() => new(IssuerUrl, Audience, (IReadOnlySet<string>)RequiredScopes, ValidateSignature,
         ValidateLifetime, ValidateAudience, ValidateIssuer, ClientId, Prefix);
+
+    private void Read(SettingsSource source, string prefix)
+    {
+        Prefix = prefix;
+        SettingsReader.Read(source, this);
+    }
 
     /// <summary>A copy that nobody else holds.</summary>
     internal M3AuthOptions Copy()

@@ -3,30 +3,23 @@ using Microsoft.Extensions.Options;
 
 namespace M3.Client.Auth;
 
-/// <summary>Reads M3's flat setting names into options, by M3's rules; collects everything that cannot be understood.</summary>
+/// <summary>Reads settings into options, by M3's rules; collects everything that cannot be understood.</summary>
 internal sealed class SettingsReader
 {
     private static readonly char[] Separators = [',', ' ', '\t', '\r', '\n'];
 
-    private readonly Func<string, string?> _find;
-    private readonly string _prefix;
+    private readonly SettingsSource _source;
     private readonly List<string> _failures = [];
 
-    private SettingsReader(Func<string, string?> find, string prefix)
-    {
-        _find = find;
-        _prefix = prefix;
-    }
+    private SettingsReader(SettingsSource source) => _source = source;
 
     /// <summary>Overwrites the options with every setting that is present.</summary>
-    /// <param name="find">A setting's value by its name behind the prefix.</param>
-    /// <param name="prefix">What the names begin with.</param>
+    /// <param name="source">Where they stand.</param>
     /// <param name="options">What to overwrite.</param>
     /// <exception cref="OptionsValidationException">One line for each value that cannot be understood.</exception>
-    public static void Read(Func<string, string?> find, string prefix, M3AuthOptions options)
+    public static void Read(SettingsSource source, M3AuthOptions options)
     {
-        options.Prefix = prefix;
-        var reader = new SettingsReader(find, prefix);
+        var reader = new SettingsReader(source);
         reader.ReadM3s(options);
         reader.ReadOurs(options);
         if (reader._failures.Count > 0)
@@ -41,7 +34,7 @@ internal sealed class SettingsReader
             options.IssuerUrl = issuer;
         if (Text("AUDIENCE") is { } audience)
             options.Audience = audience;
-        if (_find("REQUIRED_SCOPES") is { } scopes)
+        if (_source.Find("REQUIRED_SCOPES") is { } scopes)
         {
             options.RequiredScopes.Clear();
             options.RequiredScopes.UnionWith(Split(scopes));
@@ -75,6 +68,10 @@ internal sealed class SettingsReader
     {
         if (Switch("VALIDATE_SIGNATURE") is { } signature)
             options.ValidateSignature = signature;
+        if (Switch("THROW_ON_REJECTION") is { } throws)
+            options.ThrowOnRejection = throws;
+        if (Mode() is { } mode)
+            options.RateLimitMode = mode;
         if (Text("TOKEN_FILE") is { } tokenFile)
             options.TokenFile = tokenFile;
         if (Text("CLIENT_SECRET_FILE") is { } secretFile)
@@ -93,7 +90,7 @@ internal sealed class SettingsReader
     }
 
     // Empty counts as not set.
-    private string? Text(string name) => _find(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
+    private string? Text(string name) => _source.Find(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value : null;
 
     // To M3 every word but "true" means off, "1" and " true" too: nobody is to send its calls unprotected by a slip.
     private bool? OnOrOff()
@@ -108,7 +105,7 @@ internal sealed class SettingsReader
             case { } off when off.Equals("false", StringComparison.OrdinalIgnoreCase):
                 return false;
             case { } value:
-                Fail(name, "true or false", value, $", which M3 takes as off: write {_prefix}{name}=true to have OAuth2 on");
+                Fail(name, "true or false", value, $", which M3 takes as off: write {_source.NameOf(name)}=true to have OAuth2 on");
                 return null;
         }
     }
@@ -122,8 +119,36 @@ internal sealed class SettingsReader
         return null;
     }
 
-    private TimeSpan? Seconds(string name) =>
-        Number(name, "a positive whole number of seconds") is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+    private RateLimitMode? Mode()
+    {
+        const string name = "RATE_LIMIT_MODE";
+        switch (Text(name)?.Trim())
+        {
+            case null:
+                return null;
+            case { } reject when reject.Equals(nameof(RateLimitMode.Reject), StringComparison.OrdinalIgnoreCase):
+                return RateLimitMode.Reject;
+            case { } wait when wait.Equals(nameof(RateLimitMode.Wait), StringComparison.OrdinalIgnoreCase):
+                return RateLimitMode.Wait;
+            case { } value:
+                Fail(name, "Reject or Wait", value);
+                return null;
+        }
+    }
+
+    // In a section also as .NET writes a duration; M3 itself would not understand that in a variable.
+    private TimeSpan? Seconds(string name)
+    {
+        if (_source.IsSection && Text(name) is { } text && text.Contains(':', StringComparison.Ordinal))
+        {
+            if (TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out TimeSpan duration) && duration > TimeSpan.Zero)
+                return duration;
+            Fail(name, "a positive whole number of seconds, or a duration such as 01:00:00", text);
+            return null;
+        }
+
+        return Number(name, "a positive whole number of seconds") is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+    }
 
     private int? Number(string name, string kind)
     {
@@ -145,7 +170,7 @@ internal sealed class SettingsReader
     }
 
     private void Fail(string name, string expected, string value, string hint = "") =>
-        _failures.Add($"{_prefix}{name} must be {expected}, but is {Printable.Quote(value)}{hint}");
+        _failures.Add($"{_source.NameOf(name)} must be {expected}, but is {Printable.Quote(value)}{hint}");
 
     private static string[] Split(string value) => value.Split(Separators, StringSplitOptions.RemoveEmptyEntries);
 }

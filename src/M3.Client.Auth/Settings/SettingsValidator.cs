@@ -48,58 +48,60 @@ internal static class SettingsValidator
 
     private static void CheckIssuance(M3AuthOptions options, List<string> failures)
     {
-        string prefix = options.Prefix;
         if (string.IsNullOrWhiteSpace(options.IssuerUrl))
-            failures.Add($"{prefix}ISSUER_URL is required when OAuth2 is enabled");
+            failures.Add(Required("ISSUER_URL", options));
         else if (!IsIssuer(options.IssuerUrl, out Uri? issuer))
-            failures.Add($"{prefix}ISSUER_URL must be an absolute URL without white space, query or fragment, but is {Printable.Quote(options.IssuerUrl)}");
+            failures.Add($"{options.NameOf("ISSUER_URL")} must be an absolute URL without white space, query or fragment, but is {Printable.Quote(options.IssuerUrl)}");
         else if (options.JwksUrl is null && !Backchannel.MayReach(issuer))
-            failures.Add($"{prefix}ISSUER_URL must use https (http only on loopback), but is {Printable.Quote(options.IssuerUrl)}");
+            failures.Add($"{options.NameOf("ISSUER_URL")} must use https (http only on loopback), but is {Printable.Quote(options.IssuerUrl)}");
 
         if (string.IsNullOrWhiteSpace(options.Audience))
-            failures.Add($"{prefix}AUDIENCE is required when OAuth2 is enabled");
+            failures.Add(Required("AUDIENCE", options));
 
         // The other way round it is nothing wrong: there are clients without a secret.
         if (string.IsNullOrWhiteSpace(options.ClientId) && (options.ClientSecret ?? options.ClientSecretFile) is not null)
-            failures.Add($"{prefix}CLIENT_ID is required when {prefix}CLIENT_SECRET{(options.ClientSecret is null ? "_FILE" : "")} is set");
+            failures.Add($"{options.NameOf("CLIENT_ID")} is required when {options.NameOf(options.ClientSecret is null ? "CLIENT_SECRET_FILE" : "CLIENT_SECRET")} is set");
 
         foreach (string scope in options.RequiredScopes)
         {
             if (string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace))
-                failures.Add($"{prefix}REQUIRED_SCOPES must be scopes without white space inside, but one is {Printable.Quote(scope)}");
+                failures.Add($"{options.NameOf("REQUIRED_SCOPES")} must be scopes without white space inside, but one is {Printable.Quote(scope)}");
         }
 
         if (options.JwksUrl is { } jwks && (!jwks.IsAbsoluteUri || !Backchannel.MayReach(jwks)))
-            failures.Add($"{prefix}JWKS_URL must use https (http only on loopback), but is {Printable.Quote(jwks.OriginalString)}");
+            failures.Add($"{options.NameOf("JWKS_URL")} must use https (http only on loopback), but is {Printable.Quote(jwks.OriginalString)}");
 
-        if (FindInDuration(prefix + "JWKS_CACHE_TTL", options.JwksCacheTtl, LongestTtl) is { } ttl)
+        if (FindInDuration(options.NameOf("JWKS_CACHE_TTL"), options.JwksCacheTtl, LongestTtl) is { } ttl)
             failures.Add(ttl);
     }
 
     private static void CheckSending(M3AuthOptions options, List<string> failures)
     {
-        string prefix = options.Prefix;
         if (options.RateLimitRequests is < 1 or > MostRequests)
         {
-            failures.Add($"{prefix}RATE_LIMIT_REQUESTS must be from 1 to {MostRequests}, but is {options.RateLimitRequests} "
-                + $"(to have no limit set {prefix}RATE_LIMIT_ENABLED=false)");
+            failures.Add($"{options.NameOf("RATE_LIMIT_REQUESTS")} must be from 1 to {MostRequests}, but is {options.RateLimitRequests} "
+                + $"(to have no limit set {options.NameOf("RATE_LIMIT_ENABLED")}=false)");
         }
 
-        if (FindInDuration(prefix + "RATE_LIMIT_WINDOW", options.RateLimitWindow, LongestWindow) is { } window)
+        if (FindInDuration(options.NameOf("RATE_LIMIT_WINDOW"), options.RateLimitWindow, LongestWindow) is { } window)
             failures.Add(window);
 
         if (options.RateLimitMode is not (RateLimitMode.Reject or RateLimitMode.Wait))
-            failures.Add($"{nameof(M3AuthOptions.RateLimitMode)} must be Reject or Wait, but is {(int)options.RateLimitMode}");
+            failures.Add($"{options.NameOf("RATE_LIMIT_MODE")} must be Reject or Wait, but is {(int)options.RateLimitMode}");
 
         foreach (Uri origin in options.AllowedOrigins)
         {
             if (origin is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
-                failures.Add($"{prefix}ALLOWED_ORIGINS must be absolute http or https URLs, but one is {Printable.Quote(origin.OriginalString)}");
+                failures.Add($"{options.NameOf("ALLOWED_ORIGINS")} must be absolute http or https URLs, but one is {Printable.Quote(origin.OriginalString)}");
         }
 
         if (options.TimeProvider is null)
             failures.Add($"{nameof(M3AuthOptions.TimeProvider)} must not be null");
     }
+
+    // M3's own sentence; whoever has a section may write it there.
+    private static string Required(string name, M3AuthOptions options) => $"{options.Prefix}{name} is required when OAuth2 is enabled"
+        + (options.Section is { } section ? $" (in the section: {SettingsSource.In(section).NameOf(name)})" : "");
 
     private static string? FindInDuration(string name, TimeSpan value, TimeSpan longest) => value > TimeSpan.Zero && value <= longest
         ? null

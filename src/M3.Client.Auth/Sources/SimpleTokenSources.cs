@@ -28,12 +28,14 @@ internal sealed class DelegateTokenSource(string name, Func<CancellationToken, V
 
 internal sealed class ConfigurationTokenSource(IConfiguration configuration, string key, bool skipEnvironment) : INamedTokenSource
 {
-    public string Name => skipEnvironment ? $"the configuration's other providers ({key})" : $"the configuration ({key})";
+    public string Name => skipEnvironment ? $"the configuration's other providers ({Place})" : $"the configuration ({Place})";
 
     public TimeSpan? PollInterval => TimeSpan.FromSeconds(1);
 
     public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
         new(skipEnvironment && configuration is IConfigurationRoot root ? ReadOthers(root) : configuration[key]);
+
+    private string Place => configuration is IConfigurationSection section ? $"{section.Path}:{key}" : key;
 
     private string? ReadOthers(IConfigurationRoot root)
     {

@@ -181,7 +181,7 @@ public sealed class BadSettingsTests
     [
         ("no requests", o => o.RateLimitRequests = 0, "M3_OAUTH2_RATE_LIMIT_REQUESTS must be from 1 to 1000000, but is 0 (to have no limit set M3_OAUTH2_RATE_LIMIT_ENABLED=false)"),
         ("a negative window", o => o.RateLimitWindow = TimeSpan.FromSeconds(-1.5), "M3_OAUTH2_RATE_LIMIT_WINDOW must be more than 0 and at most 2592000 seconds, but is -1.5"),
-        ("a mode that is none", o => o.RateLimitMode = (RateLimitMode)7, "RateLimitMode must be Reject or Wait, but is 7"),
+        ("a mode that is none", o => o.RateLimitMode = (RateLimitMode)7, "M3_OAUTH2_RATE_LIMIT_MODE must be Reject or Wait, but is 7"),
         ("an origin that is relative", o => o.AllowedOrigins.Add(new Uri("/sse", UriKind.Relative)), "M3_OAUTH2_ALLOWED_ORIGINS must be absolute http or https URLs, but one is '/sse'"),
         ("an origin of another scheme", o => o.AllowedOrigins.Add(new Uri("ws://m3.test")), "M3_OAUTH2_ALLOWED_ORIGINS must be absolute http or https URLs, but one is 'ws://m3.test'"),
         ("no clock", o => o.TimeProvider = null!, "TimeProvider must not be null"),

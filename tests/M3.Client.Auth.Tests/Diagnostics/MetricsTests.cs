@@ -1,0 +1,194 @@
+using System.Net;
+using M3.Client.Auth.Tests.Kit;
+
+namespace M3.Client.Auth.Tests.Diagnostics;
+
+/// <summary>The metrics, as OpenTelemetry's own SDK reads them.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class MetricsTests
+{
+    private const string Budget = "server.address=m3.test server.port=443";
+
+    [Test]
+    public async Task A_call_is_counted_and_its_state_can_be_read()
+    {
+        using var observed = new ObservedClient();
+        await observed.CallAsync();
+        observed.Advance(TimeSpan.FromSeconds(10));
+        await observed.CallAsync();
+
+        Assert.That(observed.Collect(), Is.EquivalentTo(new Dictionary<string, double>
+        {
+            ["m3.client.auth.request.attached"] = 2,
+            ["m3.client.auth.token.renewals"] = 1,
+            ["m3.client.auth.keys.fetch.duration"] = 1,
+            ["m3.client.auth.token.expires_in"] = 1790,
+            ["m3.client.auth.keys.age"] = 10,
+            ["m3.client.auth.keys.usable"] = 2,
+            ["m3.client.auth.keys.ignored"] = 0,
+            [$"m3.client.auth.budget.limit {Budget}"] = 100,
+            [$"m3.client.auth.budget.used {Budget}"] = 2,
+            [$"m3.client.auth.budget.left {Budget}"] = 98,
+        }));
+    }
+
+    [Test]
+    public async Task A_refused_request_is_counted_by_its_error_and_by_who_refused_it()
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.Token = null;
+        await observed.FailAsync();
+        observed.Fixture.Token = observed.Fixture.NewToken(claims => claims["aud"] = "others");
+        observed.Advance(TimeSpan.FromSeconds(2));
+        await observed.FailAsync();
+        observed.Fixture.Token = observed.Fixture.NewToken();
+        observed.Fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
+        observed.Advance(TimeSpan.FromSeconds(2));
+        await observed.FailAsync();
+
+        IReadOnlyDictionary<string, double> points = observed.Collect();
+
+        Assert.That(points.Where(point => point.Key.Contains("refused", StringComparison.Ordinal)), Is.EquivalentTo(new Dictionary<string, double>
+        {
+            ["m3.client.auth.request.refused error.type=MissingToken m3.refused_by=client"] = 1,
+            ["m3.client.auth.request.refused error.type=InvalidAudience m3.refused_by=client"] = 1,
+            ["m3.client.auth.request.refused error.type=Rejected m3.refused_by=server"] = 1,
+        }));
+        Assert.That(points["m3.client.auth.token.renewals error.type=MissingToken"], Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_refusal_that_is_returned_rather_than_thrown_counts_as_well()
+    {
+        using var observed = new ObservedClient(options => options.ThrowOnRejection = false);
+        observed.Fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer error=\"insufficient_scope\"", HttpStatusCode.Forbidden);
+
+        await observed.CallAsync();
+
+        Assert.That(observed.Collect(), Does.ContainKey("m3.client.auth.request.refused error.type=MissingScopes m3.refused_by=server"));
+    }
+
+    [Test]
+    public async Task A_retry_after_401_is_counted_and_so_are_both_sendings()
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.RefuseUntilRenewed();
+
+        await observed.CallAsync();
+
+        IReadOnlyDictionary<string, double> points = observed.Collect();
+        Assert.That(points["m3.client.auth.request.retried"], Is.EqualTo(1));
+        Assert.That(points["m3.client.auth.request.attached"], Is.EqualTo(2));
+        Assert.That(points["m3.client.auth.token.renewals"], Is.EqualTo(2));
+        Assert.That(points.Keys, Has.None.Contains("refused"));
+    }
+
+    [Test]
+    public async Task A_failed_attempt_to_renew_after_401_is_not_a_second_refusal()
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.Server.Answer = request =>
+        {
+            observed.Fixture.Token = null;
+            return FakeM3.Refuse(request, "Bearer");
+        };
+
+        await observed.FailAsync();
+
+        Assert.That(observed.Collect().Where(point => point.Key.Contains("refused", StringComparison.Ordinal)).Select(point => point.Value).ToArray(), Is.EqualTo((double[])[1]));
+    }
+
+    [Test]
+    public async Task A_token_request_is_timed_and_says_what_it_failed_with()
+    {
+        bool isDown = true;
+        using var observed = new ObservedClient();
+        using var second = new ObservedClient(options => options.TokenSource = TokenSources.From(_ => isDown
+            ? throw new HttpRequestException("down")
+            : new ValueTask<string?>(observed.Fixture.NewToken())));
+
+        await second.FailAsync();
+        isDown = false;
+        second.Advance(TimeSpan.FromMinutes(1));
+        await second.CallAsync();
+
+        IReadOnlyDictionary<string, double> points = second.Collect();
+        Assert.That(points["m3.client.auth.token.request.duration error.type=TokenRequestFailed"], Is.EqualTo(1));
+        Assert.That(points["m3.client.auth.token.request.duration"], Is.EqualTo(1));
+        Assert.That(observed.Collect().Keys, Has.None.Contains("token.request"), "the other client has asked nobody");
+    }
+
+    [Test]
+    public async Task A_failed_key_fetch_is_timed_with_its_error()
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.Issuer.GoDown();
+
+        await observed.FailAsync();
+
+        Assert.That(observed.Collect()["m3.client.auth.keys.fetch.duration error.type=JwksUnavailable"], Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_wait_for_the_budget_is_timed_and_a_call_that_needs_none_is_not()
+    {
+        using var observed = new ObservedClient(options => (options.RateLimitRequests, options.RateLimitWindow, options.RateLimitMode) = (1, TimeSpan.FromMinutes(5), RateLimitMode.Wait));
+        await observed.CallAsync();
+        Assert.That(observed.Collect().Keys, Has.None.Contains("wait"));
+
+        Task waiting = observed.CallAsync();
+        await KeyCacheFixture.UntilAsync(() =>
+        {
+            observed.Advance(TimeSpan.FromMinutes(1));
+            return waiting.IsCompleted;
+        }, "the turn comes");
+        await waiting;
+
+        Assert.That(observed.Collect()["m3.client.auth.budget.wait.duration"], Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_wait_that_is_cancelled_is_timed_as_such()
+    {
+        using var observed = new ObservedClient(options => (options.RateLimitRequests, options.RateLimitWindow, options.RateLimitMode) = (1, TimeSpan.FromMinutes(5), RateLimitMode.Wait));
+        await observed.CallAsync();
+        using var cancellation = new CancellationTokenSource();
+        Task waiting = observed.Client.PostAsync("", new StringContent("{}"), cancellation.Token);
+        await KeyCacheFixture.UntilAsync(() => observed.Fixture.Log.Lines.Any(line => line.Event.Name == "WaitingForBudget"), "it waits");
+        await cancellation.CancelAsync();
+
+        await Assert.ThatAsync(() => waiting, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(observed.Collect().Keys, Has.Some.StartsWith("m3.client.auth.budget.wait.duration error.type=System."));
+    }
+
+    // M3's own pause: whatever the permits say, nothing may go.
+    [Test]
+    public async Task Nothing_is_left_while_M3_asks_for_a_pause()
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.Server.Answer = request =>
+        {
+            var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
+            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(30));
+            return response;
+        };
+
+        await observed.CallAsync();
+        Assert.That(observed.Collect()[$"m3.client.auth.budget.left {Budget}"], Is.Zero);
+        observed.Advance(TimeSpan.FromSeconds(31));
+        Assert.That(observed.Collect()[$"m3.client.auth.budget.left {Budget}"], Is.EqualTo(99));
+    }
+
+    [Test]
+    public async Task Ignored_keys_are_counted()
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.Issuer.Keys[0]["use"] = "enc";
+        observed.Fixture.Token = observed.Fixture.NewToken(algorithm: "ES256");
+
+        await observed.CallAsync();
+
+        IReadOnlyDictionary<string, double> points = observed.Collect();
+        Assert.That((points["m3.client.auth.keys.usable"], points["m3.client.auth.keys.ignored"]), Is.EqualTo((1, 1)));
+    }
+}

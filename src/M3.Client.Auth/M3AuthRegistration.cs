@@ -24,10 +24,10 @@ internal sealed class M3AuthRegistration
         ArgumentNullException.ThrowIfNull(options);
         Options = SettingsValidator.CopyForSending(options);
         Log = Options.CreateLog(loggerFactory);
-        Telemetry = telemetry ?? new Telemetry(clientName: null, meters: null, Options.TimeProvider);
+        Telemetry = telemetry ?? new Telemetry(clientName: null, Instruments.Shared, Options.TimeProvider);
         Tokens = tokens;
         Admission = new Admission(Options, tokens, sharedState, Log, Telemetry);
-        Telemetry.ObserveBudgets(GetBudgets);
+        Telemetry.Budgets = GetBudgets;
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
         LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;

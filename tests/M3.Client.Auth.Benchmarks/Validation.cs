@@ -32,7 +32,7 @@ public class Validation
         M3AuthOptions options = _fixture.Options(_rsaToken);
         var backchannel = new Backchannel(_fixture, options.TimeProvider);
         var jwks = new JwksCache(options.JwksCacheTtl, options.TimeProvider, backchannel,
-            new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, backchannel), new Log(null, clientName: null, debug: false, options.TimeProvider), new Telemetry(clientName: null, meters: null, options.TimeProvider));
+            new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, backchannel), new Log(null, clientName: null, debug: false, options.TimeProvider), new Telemetry(clientName: null, Instruments.Shared, options.TimeProvider));
         _validator = new TokenValidator(options.ToValidationRules(), options.TimeProvider, jwks, backchannel);
         await _validator.ValidateAsync(_rsa, default);
     }

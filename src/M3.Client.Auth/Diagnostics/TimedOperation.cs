@@ -13,16 +13,9 @@ internal readonly struct TimedOperation(Activity? activity, Histogram<double> du
     public void End(string? error = null, string? reason = null)
     {
         double seconds = timeProvider.GetElapsedTime(_begun).TotalSeconds;
-        try
-        {
-            if (error is not null)
-                activity?.SetTag("error.type", error).SetStatus(ActivityStatusCode.Error, reason);
-            activity?.Dispose();
-            durations.Record(seconds, error is null ? [client] : [client, new("error.type", error)]);
-        }
-        catch (Exception)
-        {
-            // The listener's.
-        }
+        if (error is not null)
+            activity?.SetTag("error.type", error).SetStatus(ActivityStatusCode.Error, reason);
+        activity?.Dispose();
+        durations.Record(seconds, error is null ? [client] : [client, new("error.type", error)]);
     }
 }

@@ -50,9 +50,9 @@ internal sealed class JwksCache : IDisposable
         _telemetry = telemetry;
         _clock = new Clock(timeProvider);
         _fetch = new SingleFlight<KeySet>(timeProvider, Backchannel.Timeout, _disposed.Token);
-        telemetry.ObserveKeys(() => Volatile.Read(ref _snapshot) is { } known
-            ? (known.AgeAt(_clock.Now).TotalSeconds, known.Keys.Count, known.Keys.Ignored.Count)
-            : null);
+        telemetry.Keys = () => Volatile.Read(ref _snapshot) is { } known
+            ? new KeyState(known.AgeAt(_clock.Now).TotalSeconds, known.Keys.Count, known.Keys.Ignored.Count)
+            : null;
     }
 
     /// <summary>The keys in use, whatever their age; null before the first load, and always when no signature is checked.</summary>

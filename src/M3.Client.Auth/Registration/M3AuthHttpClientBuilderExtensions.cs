@@ -88,7 +88,8 @@ public static class M3AuthHttpClientBuilderExtensions
 
         services.TryAddKeyedSingleton(name, (provider, _) => new M3TokenProvider(OptionsOf(provider, name),
             provider.GetService<ILoggerFactory>(), provider.GetRequiredKeyedService<Telemetry>(name)));
-        services.AddKeyedSingleton(name, (provider, _) => new Telemetry(name, provider.GetService<IMeterFactory>(), OptionsOf(provider, name).TimeProvider));
+        services.TryAddSingleton(provider => new Instruments(provider.GetService<IMeterFactory>()));
+        services.AddKeyedSingleton(name, (provider, _) => new Telemetry(name, provider.GetRequiredService<Instruments>(), OptionsOf(provider, name).TimeProvider));
         services.TryAdd(new OwnProviderDescriptor(name));
         services.TryAddSingleton(_ => M3SharedState.CreateInProcess());
         services.AddKeyedSingleton(name, (provider, _) => new M3AuthRegistration(provider.GetRequiredKeyedService<IM3TokenProvider>(name),

@@ -34,7 +34,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _options = SettingsValidator.CopyForProvider(options);
         _clock = new Clock(_options.TimeProvider);
         _ownsTelemetry = telemetry is null;
-        Telemetry = telemetry ?? new Telemetry(clientName: null, meters: null, _options.TimeProvider);
+        Telemetry = telemetry ?? new Telemetry(clientName: null, Instruments.Shared, _options.TimeProvider);
         Log log = _options.CreateLog(loggerFactory);
         _backchannel = new Backchannel(_options.BackchannelHttpHandler, _options.TimeProvider);
         var metadata = new IssuerMetadata(_options.ToIssuerSettings(), _options.TimeProvider, _backchannel);

@@ -37,7 +37,7 @@ internal sealed class TokenCache : IDisposable
         _prefix = prefix;
         _clock = new Clock(timeProvider);
         _refresh = new SingleFlight<Acquisition>(timeProvider, SourceTimeout, _disposed.Token);
-        telemetry.ObserveToken(() => GetStatus() is { } status && status.ExpiresAt != DateTimeOffset.MaxValue ? (status.ExpiresAt - timeProvider.GetUtcNow()).TotalSeconds : null);
+        telemetry.SecondsToExpiry = () => GetStatus() is { } status && status.ExpiresAt != DateTimeOffset.MaxValue ? (status.ExpiresAt - timeProvider.GetUtcNow()).TotalSeconds : null;
     }
 
     /// <summary>The hot path: the cached token while nothing is due, else null.</summary>

@@ -1,10 +1,16 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using M3.Client.Auth.Tests.Kit;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
 
 namespace M3.Client.Auth.Tests.Diagnostics;
 
-/// <summary>The metrics, as OpenTelemetry's own SDK reads them.</summary>
-[Parallelizable(ParallelScope.All)]
+/// <summary>
+/// The metrics, as OpenTelemetry's own SDK reads them. It takes meters of one name for one, and the end of any for the end of all: no other
+/// container may end beside it.
+/// </summary>
+[NonParallelizable]
 public sealed class MetricsTests
 {
     private const string Budget = "server.address=m3.test server.port=443";
@@ -137,12 +143,7 @@ public sealed class MetricsTests
         Assert.That(observed.Collect().Keys, Has.None.Contains("wait"));
 
         Task waiting = observed.CallAsync();
-        await KeyCacheFixture.UntilAsync(() =>
-        {
-            observed.Advance(TimeSpan.FromMinutes(1));
-            return waiting.IsCompleted;
-        }, "the turn comes");
-        await waiting;
+        await observed.PassTheTurnAsync(waiting);
 
         Assert.That(observed.Collect()["m3.client.auth.budget.wait.duration"], Is.EqualTo(1));
     }
@@ -190,5 +191,49 @@ public sealed class MetricsTests
 
         IReadOnlyDictionary<string, double> points = observed.Collect();
         Assert.That((points["m3.client.auth.keys.usable"], points["m3.client.auth.keys.ignored"]), Is.EqualTo((1, 1)));
+    }
+
+    // One ends, and OpenTelemetry must not take that for the end of the others' instruments.
+    [Test]
+    public async Task Clients_that_were_built_directly_do_not_silence_each_other()
+    {
+        List<Metric> metrics = [];
+        using MeterProvider provider = Sdk.CreateMeterProviderBuilder().AddMeter("M3.Client.Auth").AddInMemoryExporter(metrics).Build();
+        using var first = new ClientFixture();
+        using (var second = new ClientFixture())
+            (await second.CallAsync()).Dispose();
+
+        (await first.CallAsync()).Dispose();
+        provider.ForceFlush();
+
+        Metric attached = metrics.Single(metric => metric.Name == "m3.client.auth.request.attached");
+        long sent = 0;
+        foreach (ref readonly MetricPoint point in attached.GetMetricPoints())
+            sent += point.GetSumLong();
+        Assert.That(sent, Is.GreaterThanOrEqualTo(2));
+        Assert.That(metrics.Where(metric => metric.Name == "m3.client.auth.token.expires_in"), Has.Exactly(1).Items);
+    }
+
+    [Test]
+    public void A_client_that_nobody_disposed_is_not_kept_alive_by_its_metrics()
+    {
+        WeakReference forgotten = Forget();
+
+        for (int i = 0; i < 10 && forgotten.IsAlive; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.That(forgotten.IsAlive, Is.False);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference Forget()
+        {
+            using var fixture = new ClientFixture();
+            var handler = new M3AuthHandler(fixture.Options()) { InnerHandler = fixture.Server };
+            new HttpMessageInvoker(handler, disposeHandler: false).Send(new HttpRequestMessage(HttpMethod.Get, ClientFixture.Address), default).Dispose();
+            return new WeakReference(handler);
+        }
     }
 }

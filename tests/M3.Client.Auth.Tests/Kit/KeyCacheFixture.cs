@@ -27,7 +27,7 @@ internal sealed class KeyCacheFixture : IDisposable
         };
         configure?.Invoke(options);
         var log = new Log(Log, clientName: null, options.Debug, Clock);
-        _telemetry = new Telemetry(clientName: null, meters: null, Clock);
+        _telemetry = new Telemetry(clientName: null, Instruments.Shared, Clock);
         _backchannel = new Backchannel(options.BackchannelHttpHandler, Clock);
         Cache = new JwksCache(options.JwksCacheTtl, options.TimeProvider, _backchannel, new IssuerMetadata(options.ToIssuerSettings(), options.TimeProvider, _backchannel), log, _telemetry);
         Validator = new TokenValidator(options.ToValidationRules(), options.TimeProvider, Cache, _backchannel);

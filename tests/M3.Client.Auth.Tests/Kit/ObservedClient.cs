@@ -59,6 +59,18 @@ internal sealed class ObservedClient : IDisposable
 
     public async Task CallAsync() => (await Client.PostAsync("", new StringContent("{}"))).Dispose();
 
+    /// <summary>Has the time pass that a call waits for; the token lasts meanwhile, however late the call wakes up.</summary>
+    public async Task PassTheTurnAsync(Task waiting)
+    {
+        await KeyCacheFixture.UntilAsync(() =>
+        {
+            Advance(TimeSpan.FromSeconds(30));
+            Fixture.Token = Fixture.NewToken();
+            return waiting.IsCompleted;
+        }, "the turn comes");
+        await waiting;
+    }
+
     public async Task<M3AuthException> FailAsync()
     {
         try

@@ -12,6 +12,7 @@ public class Listening
 {
     private readonly HttpRequestMessage _request = new(HttpMethod.Post, "https://m3.example/sse");
     private HttpMessageInvoker _m3 = null!;
+    private Telemetry _telemetry = null!;
     private MeterProvider? _metrics;
     private TracerProvider? _traces;
 
@@ -26,6 +27,7 @@ public class Listening
         if (Listens is "traces" or "both")
             _traces = Sdk.CreateTracerProviderBuilder().AddSource("M3.Client.Auth").AddProcessor(new SimpleActivityExportProcessor(new NoActivities())).Build();
 
+        _telemetry = new Telemetry(clientName: null, Instruments.Shared, TimeProvider.System);
         var fixture = new Fixture();
         _m3 = new HttpMessageInvoker(new M3AuthHandler(fixture.Options(fixture.Token(SecurityAlgorithms.RsaSha256))) { InnerHandler = new EndHandler(later: false) });
         await _m3.SendAsync(_request, default);
@@ -40,6 +42,9 @@ public class Listening
 
     [Benchmark(Description = "M3.Client.Auth")]
     public Task<HttpResponseMessage> M3() => _m3.SendAsync(_request, default);
+
+    [Benchmark(Description = "the count alone")]
+    public void Count() => _telemetry.Attached();
 
     private sealed class NoMetrics : BaseExporter<Metric>
     {

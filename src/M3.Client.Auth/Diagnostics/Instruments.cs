@@ -46,10 +46,10 @@ internal sealed class Instruments
             meter.CreateObservableGauge(name, () => _clients.SelectMany(client => measure(client.Key)), unit, description);
     }
 
-    public static string? Version { get; } = typeof(Instruments).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+    public static readonly string? Version = typeof(Instruments).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
 
     /// <summary>For what is built directly. Lives as long as the process, as any library's.</summary>
-    public static Instruments Shared { get; } = new(meters: null);
+    public static readonly Instruments Shared = new(meters: null);
 
     public readonly Counter<long> Attached;
 

@@ -29,13 +29,13 @@ internal sealed class Telemetry : IDisposable
     }
 
     /// <summary>Where to read the token's remaining life; what it returns is null when there is no token, or one that never expires.</summary>
-    public Func<double?>? SecondsToExpiry { private get; set; }
+    public Func<double?>? SecondsToExpiry;
 
     /// <summary>Where to read the state of the keys; what it returns is null when there are none.</summary>
-    public Func<KeyState?>? Keys { private get; set; }
+    public Func<KeyState?>? Keys;
 
     /// <summary>Where to read the budgets: one for each origin, for the subject of the last call.</summary>
-    public Func<IReadOnlyCollection<BudgetState>>? Budgets { private get; set; }
+    public Func<IReadOnlyCollection<BudgetState>>? Budgets;
 
     /// <summary>Whose work an activity belongs to: what runs for many callers is a child of the one that began it.</summary>
     public static ActivityContext Caller => Activity.Current?.Context ?? default;
@@ -52,7 +52,11 @@ internal sealed class Telemetry : IDisposable
 
     /// <summary>A token took the place of another, or could not be had.</summary>
     /// <param name="error">Which failure; null: none.</param>
-    public void Renewed(string? error) => _instruments.Renewals.Add(1, error is null ? [_client] : [_client, new(ErrorType, error)]);
+    public void Renewed(string? error)
+    {
+        if (_instruments.Renewals.Enabled)
+            _instruments.Renewals.Add(1, error is null ? [_client] : [_client, new(ErrorType, error)]);
+    }
 
     /// <summary>A request failed with a typed error, and leaves a span that says why.</summary>
     /// <param name="error">Which failure.</param>

@@ -12,10 +12,10 @@ internal readonly struct TimedOperation(Activity? activity, Histogram<double> du
     /// <param name="reason">In words, without a token.</param>
     public void End(string? error = null, string? reason = null)
     {
-        double seconds = timeProvider.GetElapsedTime(_begun).TotalSeconds;
         if (error is not null)
             activity?.SetTag("error.type", error).SetStatus(ActivityStatusCode.Error, reason);
         activity?.Dispose();
-        durations.Record(seconds, error is null ? [client] : [client, new("error.type", error)]);
+        if (durations.Enabled)
+            durations.Record(timeProvider.GetElapsedTime(_begun).TotalSeconds, error is null ? [client] : [client, new("error.type", error)]);
     }
 }

@@ -3,8 +3,8 @@ using System.Net.Http.Headers;
 namespace M3.Client.Auth;
 
 /// <summary>
-/// Decides where the token may go: to the allowed origins; where none were named, only to the first one used. Belongs to the
-/// registration, so that recycled handlers cannot forget it.
+/// Decides where the token may go: to the allowed origins; where none were named, to that of the client's base address; where there is none
+/// either, only to the first one used. Belongs to the registration, so that recycled handlers cannot forget it.
 /// </summary>
 internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireHttps, Log log)
 {
@@ -12,7 +12,17 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
 
     // The first one trusted: the only one where none were named, and in any case the one that nearly every call goes to.
     private Origin? _first;
+
+    // Of the first client that was made: later ones widen nothing.
+    private Origin? _ofBaseAddress;
     private bool _plainHttpLogged;
+
+    /// <summary>A client was made with this base address: where no origins were named, its own is the only one.</summary>
+    public void Expect(Uri? baseAddress)
+    {
+        if (_allowed.Length == 0 && baseAddress is { IsAbsoluteUri: true, Scheme: "http" or "https" } && Volatile.Read(ref _ofBaseAddress) is null)
+            Interlocked.CompareExchange(ref _ofBaseAddress, new Origin(baseAddress), null);
+    }
 
     /// <returns>The origin that the request goes to, the same object each time.</returns>
     /// <exception cref="UntrustedOriginException">The token may not go there.</exception>
@@ -37,6 +47,9 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
         Origin? allowed = FindAllowed(target);
         if (_allowed.Length > 0 && allowed is null)
             throw new UntrustedOriginException($"{Origin.Describe(target)} (allowed: {string.Join<Origin>(", ", _allowed)})");
+
+        if (_allowed.Length == 0 && Volatile.Read(ref _ofBaseAddress) is { } expected && !expected.Has(target))
+            throw new UntrustedOriginException($"{Origin.Describe(target)} (no allowed origins are set, so the base address's is the only one: {expected})");
 
         // Whoever comes first with a call decides, when nobody else did.
         Origin first = Volatile.Read(ref _first) ?? Remember(new Origin(target));

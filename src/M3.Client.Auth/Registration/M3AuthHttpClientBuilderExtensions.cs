@@ -109,6 +109,10 @@ public static class M3AuthHttpClientBuilderExtensions
             options.ShouldRedactHeaderValue = header => header.Equals("Authorization", StringComparison.OrdinalIgnoreCase) || others(header);
         });
 
+        // Behind whatever else configures the client, so that the base address is the one that its calls start from.
+        services.AddOptions<HttpClientFactoryOptions>(name).PostConfigure<IServiceProvider>((options, provider) => options.HttpClientActions.Add(
+            client => provider.GetRequiredKeyedService<M3AuthRegistration>(name).Origins.Expect(client.BaseAddress)));
+
         // A call that waits its turn would run into HttpClient's own default; a timeout that somebody chose stays.
         builder.ConfigureHttpClient((provider, client) =>
         {

@@ -47,7 +47,7 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
 
     internal TimeProvider TimeProvider => _options.TimeProvider;
 
-    internal Telemetry Telemetry { get; }
+    internal readonly Telemetry Telemetry;
 
     internal TokenStatus? TokenStatus => _cache.GetStatus();
 

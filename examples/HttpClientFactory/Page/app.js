@@ -6,12 +6,12 @@ const $ = id => document.getElementById(id);
 let expiry = null;      // by this browser's monotonic clock
 let lastChart = null;
 
-// Only what changed is written, so that a screen reader hears no more than that.
+// Only what changed is written, so that a screen reader hears no more than that. A remedy ends in the page that says more.
 function show(element, text) {
   if (element.dataset.shown === text)
     return;
   element.dataset.shown = text;
-  element.replaceChildren(...text.split(/(https?:\/\/[^\s;]*[^\s;.,])/).map((part, i) => i % 2 ? link(part) : part));
+  element.replaceChildren(...text.split(/(?<=\bSee )(https:\/\/[^\s;]*[^\s;.,])/).map((part, i) => i % 2 ? link(part) : part));
 }
 
 function link(href) {

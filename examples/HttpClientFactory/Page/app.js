@@ -16,7 +16,8 @@ function show(element, text) {
 
 function link(href) {
   const a = document.createElement("a");
-  a.href = a.textContent = href;
+  a.href = href;
+  a.textContent = href.split("/").pop();
   return a;
 }
 
@@ -26,17 +27,21 @@ function make(tag, ...children) {
   return element;
 }
 
-function paragraph(text) {
-  const p = document.createElement("p");
+function paragraph(text, className = "") {
+  const p = make("p");
+  p.className = className;
   show(p, text);
   return p;
 }
 
 const time = text => new Date(text).toISOString().slice(0, 19).replace("T", " ") + "Z";
 
+// In its two largest units: "29 min 54 s", "1 h".
 function duration(seconds) {
-  const [d, h, m, s] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
-  return d ? `${d} d ${h} h` : h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
+  const parts = [[seconds / 86400, "d"], [seconds / 3600 % 24, "h"], [seconds / 60 % 60, "min"], [seconds % 60, "s"]]
+    .map(([count, unit]) => [Math.floor(count), unit]);
+  const first = parts.findIndex(([count]) => count > 0);
+  return first < 0 ? "0 s" : parts.slice(first, first + 2).filter(([count]) => count > 0).map(part => part.join(" ")).join(" ");
 }
 
 function showHealth(word, why) {
@@ -101,8 +106,8 @@ function showRefusals(refusals) {
     return;
   list.dataset.shown = text;
   list.replaceChildren(...(refusals.length ? refusals.map(refusal => make("li",
-    make("p", make("strong", refusal.title), ` ${time(refusal.at)}, ${refusal.request}`),
-    paragraph(`${refusal.detail}.`),
+    paragraph(`${time(refusal.at)}, ${refusal.request}`, "note"),
+    make("p", make("strong", refusal.title), `${refusal.detail.slice(refusal.title.length)}.`),
     paragraph(refusal.remedy))) : [make("li", "None since the service started.")]));
 }
 
@@ -164,7 +169,7 @@ async function callM3() {
   show($("outcome"), "Calling M3.");
   const { rows, failure } = await drawRaces();
   show($("outcome"), failure ?? `M3 answered with ${rows} rows.`);
-  show($("races-note"), failure ? lastChart ? `As of ${lastChart}: the last call failed.` : `There is no chart yet. ${failure}` : "");
+  show($("races-note"), failure ? lastChart ? `As of ${lastChart}: the last call failed.` : "There is no chart yet: the call failed." : "");
   await refresh();
   button.ariaDisabled = "false";
 }

@@ -112,19 +112,22 @@ function showRefusals(refusals) {
 }
 
 async function loadStatus() {
+  let status;
   try {
     const response = await fetch("status", { cache: "no-store", signal: AbortSignal.timeout(patience) });
-    if (!response.ok)
-      throw new Error(`it answered ${response.status}`);
-    const status = await response.json();
-    showHealth(status.health.status, status.health.why ?? "");
-    showToken(status.token, status.tokenProblem);
-    showKeys(status.keys);
-    showBudget(status.budget);
-    showRefusals(status.refusals);
+    status = response.ok ? await response.json() : null;
   } catch {
-    showHealth("Unknown", "This page cannot reach its service. It tries again, and what it shows below is from before.");
+    status = null;
   }
+  if (status === null) {
+    showHealth("Unknown", "This page gets no answer from its service. It tries again, and what it shows below is from before.");
+    return;
+  }
+  showHealth(status.health.status, status.health.why ?? "");
+  showToken(status.token, status.tokenProblem);
+  showKeys(status.keys);
+  showBudget(status.budget);
+  showRefusals(status.refusals);
 }
 
 // One at a time, so that no older answer is shown after a newer one.

@@ -67,7 +67,7 @@ public sealed class StatusPageTests : LocalM3Fixture
         Assert.That(service.ExitCode, Is.Zero, service.All);
         Assert.That(service.All.Contains("eyJ", StringComparison.Ordinal), Is.False, "a token stands in the output");
         await Expect(page.Part("Health")).ToContainTextAsync("Unknown");
-        await Expect(page.Part("Health")).ToContainTextAsync("This page cannot reach its service.");
+        await Expect(page.Part("Health")).ToContainTextAsync("This page gets no answer from its service.");
     }
 
     [Test]
@@ -82,7 +82,7 @@ public sealed class StatusPageTests : LocalM3Fixture
         await page.Page.RouteAsync("**/status", route => route.AbortAsync());
         await page.Page.Clock.FastForwardAsync("10:00");
         await Expect(expires).ToContainTextAsync(new Regex("in 1[0-9] min"));
-        await Expect(page.Part("Health")).ToContainTextAsync("This page cannot reach its service.");
+        await Expect(page.Part("Health")).ToContainTextAsync("This page gets no answer from its service.");
         await page.Page.Clock.FastForwardAsync("20:00");
         await Expect(expires).ToContainTextAsync("now");
     }

@@ -15,7 +15,7 @@ public sealed class StatusPageTests : LocalM3Fixture
     [OneTimeSetUp]
     public async Task LaunchAsync()
     {
-        SetDefaultExpectTimeout(8_000);
+        SetDefaultExpectTimeout(20_000);
         _playwright = await Playwright.CreateAsync();
         _browser = await Chromium.LaunchAsync(_playwright);
     }

@@ -10,7 +10,7 @@ namespace HttpClientFactory;
 /// Answers failures of M3 as problem details (RFC 9457). It is this service's token that M3 wants, not its caller's, so that none is
 /// a 401: what can pass by itself is a 503, the rest a 502.
 /// </summary>
-internal sealed class M3Problems(IProblemDetailsService problems) : IExceptionHandler
+internal sealed class M3Problems(IProblemDetailsService problems, RecentRefusals refusals) : IExceptionHandler
 {
     public ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
     {
@@ -34,6 +34,8 @@ internal sealed class M3Problems(IProblemDetailsService problems) : IExceptionHa
         if (problem is null)
             return ValueTask.FromResult(false);
 
+        if (exception is M3AuthException refusal)
+            refusals.Add(context.Request.Path, refusal);
         if (exception is RateLimitExceededException { RetryAfter: { } wait })
             context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         context.Response.StatusCode = problem.Status!.Value;

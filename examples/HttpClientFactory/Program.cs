@@ -1,11 +1,13 @@
 using System.CommandLine;
 using HttpClientFactory;
 using LocalM3;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 
 var command = new RootCommand(
     """
-    HttpClientFactory: a small service that answers JSON from M3's tools, through a named and a typed client.
+    HttpClientFactory: a small service that answers JSON from M3's tools, through a named and a typed client,
+    and shows how it is: a page, health, metrics and traces.
     Start it with: dotnet run --project examples/HttpClientFactory [-- OPTIONS]
     """)
 {
@@ -16,8 +18,11 @@ command.TreatUnmatchedTokensAsErrors = false;
 
 const string Notes =
     """
+      GET /                             the page: M3's race distribution, the token's state, the budget, the last refusals
       GET /icu-stays?limit=3            through the typed client
       GET /race-distribution?limit=3    through the named client
+      GET /health                       503 when no call could go out, and why
+      GET /metrics                      for Prometheus; OpenTelemetry goes to OTEL_EXPORTER_OTLP_ENDPOINT, when that is set
 
     With nothing set up its M3 is LocalM3, a stand-in with made-up rows. To call another, set M3_URL,
     M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE and M3_OAUTH2_TOKEN, in the environment or in appsettings.json.
@@ -67,6 +72,13 @@ async Task ServeAsync(CancellationToken cancellationToken)
     builder.Services.AddHttpClient("m3", client => client.BaseAddress = m3).AddM3Auth();
     builder.Services.AddHttpClient<IcuClient>(client => client.BaseAddress = m3).AddM3Auth();
 
+    // What it takes to run it for others: health, metrics and traces.
+    builder.Services.AddHealthChecks().AddM3Auth("m3");
+    builder.AddTelemetry();
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton<RecentRefusals>();
+    builder.Services.AddSingleton<StatusReader>();
+
     // Wrong settings are told above, without the host's stack trace.
     builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
 
@@ -75,6 +87,7 @@ async Task ServeAsync(CancellationToken cancellationToken)
 
     await using WebApplication app = builder.Build();
     app.UseExceptionHandler();
+    app.UseStatusPage();
 
     app.MapGet("/icu-stays", (IcuClient icu, CancellationToken cancellationToken, int limit = 3) => icu.GetStaysAsync(limit, cancellationToken));
 
@@ -84,8 +97,13 @@ async Task ServeAsync(CancellationToken cancellationToken)
         return await M3Tool.CallAsync(http, "get_race_distribution", limit, cancellationToken);
     });
 
+    // For whoever runs the service: in production these, and the page, belong behind its own authorization or on a port of their own.
+    app.MapGet("/status", (StatusReader status, CancellationToken cancellationToken) => status.ReadAsync(cancellationToken));
+    app.MapHealthChecks("/health", new HealthCheckOptions { ResponseWriter = HealthJson.WriteAsync });
+    app.MapPrometheusScrapingEndpoint();
+
     app.Lifetime.ApplicationStarted.Register(() =>
-        Console.WriteLine($"M3 is {(local is null ? m3 : "LocalM3, made-up rows")}. Try: curl {app.Urls.First()}/icu-stays"));
+        Console.WriteLine($"M3 is {(local is null ? m3 : "LocalM3, made-up rows")}. The page is at {app.Urls.First()}. Try: curl {app.Urls.First()}/icu-stays"));
     await app.RunAsync(cancellationToken);
 }
 

@@ -184,7 +184,7 @@ public sealed class ExampleTests
         }
     }
 
-    private static async Task<Uri> AddressOfAsync(Example service)
+    internal static async Task<Uri> AddressOfAsync(Example service)
     {
         List<string> lines = await service.ReadUntilAsync(line => line.Contains("Try: curl ", StringComparison.Ordinal));
         return new Uri(new Uri(lines[^1].Split("Try: curl ")[1]), "/");

@@ -103,7 +103,7 @@ internal sealed partial class Log
     [LoggerMessage(10, LogLevel.Warning, "Several clients of {Origin} have different rate limits: the stricter one counts for all, {Limit} per {Window}")]
     private partial void LimitsDiffer(string origin, int limit, string window);
 
-    [LoggerMessage(12, LogLevel.Warning, "Settings have changed in the configuration ({Settings}): they take effect when the application is started anew; only tokens are read again")]
+    [LoggerMessage(14, LogLevel.Warning, "Settings have changed in the configuration ({Settings}): they take effect when the application is started anew; only tokens are read again")]
     public partial void SettingsChanged(string settings);
 
     [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]

@@ -43,6 +43,9 @@ internal sealed class BesideFixture : IDisposable
 
     public FakeM3 Server => ClientFixture.Server;
 
+    /// <summary>What stands before the fixture's M3, if anything.</summary>
+    public DelegatingHandler? Line { get; init; }
+
     public WaitingClock Clock { get; } = new(ClientFixture.Noon);
 
     /// <summary>What this library warned of.</summary>
@@ -62,7 +65,7 @@ internal sealed class BesideFixture : IDisposable
     }
 
     public IHttpClientBuilder AddM3(IHttpClientBuilder builder, Action<M3AuthOptions>? configure = null) =>
-        builder.ConfigurePrimaryHttpMessageHandler(() => Server).AddM3Auth(options =>
+        builder.ConfigurePrimaryHttpMessageHandler(NewPrimary).AddM3Auth(options =>
         {
             (options.IssuerUrl, options.Audience) = (FakeIssuer.Url, ClientFixture.Audience);
             ClientFixture.Wire(options);
@@ -86,6 +89,14 @@ internal sealed class BesideFixture : IDisposable
             Clock.Advance(TimeSpan.FromSeconds(30));
         return task.IsCompleted;
     }, "it ends as time passes");
+
+    private HttpMessageHandler NewPrimary()
+    {
+        if (Line is null)
+            return Server;
+        Line.InnerHandler = Server;
+        return Line;
+    }
 
     public void Dispose()
     {

@@ -2,6 +2,7 @@ using M3.Client.Auth.Tests.Kit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 
 namespace M3.Client.Auth.Tests.Registration.Beside;
 
@@ -30,8 +31,7 @@ internal sealed class BesideFixture : IDisposable
         ClientFixture.Token = ClientFixture.NewToken(claims => claims["exp"] = ClientFixture.Noon.AddDays(1).ToUnixTimeSeconds());
         Services.AddLogging(logging => logging.AddProvider(ClientFixture.Log));
         Services.AddSingleton<IConfiguration>(_configuration);
-        // Resilience pipelines take theirs from the container.
-        Services.AddSingleton<TimeProvider>(Clock);
+        Services.AddSingleton<TimeProvider>(PipelineClock);
         _provider = new(() => Services.BuildServiceProvider());
     }
 
@@ -47,6 +47,9 @@ internal sealed class BesideFixture : IDisposable
     public DelegatingHandler? Line { get; init; }
 
     public WaitingClock Clock { get; } = new(ClientFixture.Noon);
+
+    /// <summary>What resilience pipelines go by, which take the container's.</summary>
+    public FakeTimeProvider PipelineClock { get; } = new(ClientFixture.Noon);
 
     /// <summary>What this library warned of.</summary>
     public IEnumerable<LogLine> Warnings => ClientFixture.Log.Lines.Where(line => line is { Category: "M3.Client.Auth", Level: LogLevel.Warning });
@@ -81,14 +84,6 @@ internal sealed class BesideFixture : IDisposable
         using HttpResponseMessage response = await Client(client).PostAsync(address is null ? ClientFixture.Address : new Uri(address), new StringContent("{}"));
         response.EnsureSuccessStatusCode();
     }
-
-    /// <summary>Lets time pass until a task is done.</summary>
-    public Task PassAsync(Task task) => KeyCacheFixture.UntilAsync(() =>
-    {
-        if (!task.IsCompleted)
-            Clock.Advance(TimeSpan.FromSeconds(30));
-        return task.IsCompleted;
-    }, "it ends as time passes");
 
     private HttpMessageHandler NewPrimary()
     {

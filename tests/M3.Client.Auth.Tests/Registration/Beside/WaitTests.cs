@@ -15,13 +15,12 @@ public sealed class WaitTests
         await app.CallAsync();
 
         Task call = app.CallAsync();
-        await app.WaitsAsync();
-        await app.PassAsync(call);
+        await app.WaitAsync();
 
         // Polly 7, which comes with Microsoft.Extensions.Http.Polly, has a type of the same name.
-        await Assert.ThatAsync(() => call, Throws.Exception.With.Matches<Exception>(error => error is not null && error.GetType().FullName == "Polly.Timeout.TimeoutRejectedException"));
+        await Assert.ThatAsync(() => call.WaitAsync(KeyCacheFixture.Patience), Throws.Exception.With.Matches<Exception>(error => error is not null && error.GetType().FullName == "Polly.Timeout.TimeoutRejectedException"));
         Assert.That(app.Server.Arrivals, Has.Count.EqualTo(1));
-        app.Clock.Advance(TimeSpan.FromHours(1));
+        app.PassWindow();
         await app.CallAsync();
         Assert.That(app.Server.Arrivals, Has.Count.EqualTo(2));
     }
@@ -38,10 +37,9 @@ public sealed class WaitTests
         await app.CallAsync();
 
         Task call = app.CallAsync();
-        await app.WaitsAsync();
-        await app.PassAsync(call);
+        await app.WaitAsync();
+        await app.HaveItsTurnAsync(call);
 
-        await call;
         Assert.That(app.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
@@ -53,10 +51,9 @@ public sealed class WaitTests
         await app.CallAsync();
 
         Task call = app.CallAsync();
-        await app.WaitsAsync();
-        await app.PassAsync(call);
+        await app.WaitAsync();
+        await app.HaveItsTurnAsync(call);
 
-        await call;
         Assert.That(app.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
@@ -80,14 +77,14 @@ public sealed class WaitTests
     public async Task A_client_timeout_that_somebody_chose_cuts_a_wait_and_nothing_is_taken(Side side)
     {
         using var app = new World();
-        app.AddClient(side, builder => builder.ConfigureHttpClient(client => client.Timeout = TimeSpan.FromSeconds(1)));
-        await app.CallAsync();
+        app.AddClient(side, builder => builder.ConfigureHttpClient(client => client.Timeout = TimeSpan.FromMilliseconds(50)));
+        await app.CallPatientlyAsync();
 
         await Assert.ThatAsync(() => app.CallAsync(), Throws.TypeOf<TaskCanceledException>().With.InnerException.TypeOf<TimeoutException>());
 
         Assert.That(app.Server.Arrivals, Has.Count.EqualTo(1));
-        app.Clock.Advance(TimeSpan.FromHours(1));
-        await app.CallAsync();
+        app.PassWindow();
+        await app.CallPatientlyAsync();
         Assert.That(app.Server.Arrivals, Has.Count.EqualTo(2));
     }
 
@@ -104,18 +101,19 @@ public sealed class WaitTests
         return app.Client().Timeout.TotalMilliseconds;
     }
 
-    /// <summary>One call an hour; a second one waits, and says so.</summary>
+    /// <summary>One call in each window; a second one waits, and says so.</summary>
     private sealed class World : IDisposable, IProgress<TimeSpan>
     {
+        // As long as nothing else that is waited for.
+        private static readonly TimeSpan Window = TimeSpan.FromSeconds(17);
+
         private readonly TaskCompletionSource _waits = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly BesideFixture _app;
 
         public World() => _app = new BesideFixture(options =>
-            (options.RateLimitMode, options.RateLimitRequests, options.RateLimitProgress) = (RateLimitMode.Wait, 1, this));
+            (options.RateLimitMode, options.RateLimitRequests, options.RateLimitWindow, options.RateLimitProgress) = (RateLimitMode.Wait, 1, Window, this));
 
         public FakeM3 Server => _app.Server;
-
-        public WaitingClock Clock => _app.Clock;
 
         public void AddClient(Side side, Action<IHttpClientBuilder> beside) => _app.AddClient(side, beside);
 
@@ -123,9 +121,33 @@ public sealed class WaitTests
 
         public Task CallAsync() => _app.CallAsync();
 
-        public Task PassAsync(Task task) => _app.PassAsync(task);
+        public async Task CallPatientlyAsync()
+        {
+            using HttpClient client = Client();
+            client.Timeout = Timeout.InfiniteTimeSpan;
+            (await client.PostAsync(ClientFixture.Address, null)).Dispose();
+        }
 
-        public Task WaitsAsync() => _waits.Task.WaitAsync(KeyCacheFixture.Patience);
+        /// <summary>Lets longer pass for the call that waits than any pipeline has patience.</summary>
+        public async Task WaitAsync()
+        {
+            await _waits.Task.WaitAsync(KeyCacheFixture.Patience);
+            _app.PipelineClock.Advance(TimeSpan.FromHours(1));
+        }
+
+        /// <summary>Ends the wait.</summary>
+        public async Task HaveItsTurnAsync(Task call)
+        {
+            // Others wait, too, for the token's source and the like.
+            while (await _app.Clock.Waits.ReadAsync().AsTask().WaitAsync(KeyCacheFixture.Patience) != _app.Clock.GetUtcNow() + Window)
+            {
+            }
+
+            PassWindow();
+            await call.WaitAsync(KeyCacheFixture.Patience);
+        }
+
+        public void PassWindow() => _app.Clock.Advance(Window);
 
         public void Report(TimeSpan value) => _waits.TrySetResult();
 

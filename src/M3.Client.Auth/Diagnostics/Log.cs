@@ -103,6 +103,18 @@ internal sealed partial class Log
     [LoggerMessage(10, LogLevel.Warning, "Several clients of {Origin} have different rate limits: the stricter one counts for all, {Limit} per {Window}")]
     private partial void LimitsDiffer(string origin, int limit, string window);
 
+    [LoggerMessage(11, LogLevel.Warning, "The client '{Client}' has {Handler} inside of M3's: what it sends again M3 counts each time, and the limit kept here once. "
+        + "Add it before AddM3Auth")]
+    public partial void RepeatsInside(string client, string handler);
+
+    [LoggerMessage(12, LogLevel.Warning, "The client '{Client}' has {Handler} outside of M3's: unless its timeouts are taken away, they cut a call that waits its turn "
+        + "(RateLimitMode.Wait)")]
+    public partial void TimeoutOutside(string client, string handler);
+
+    [LoggerMessage(13, LogLevel.Warning, "The client '{Client}' has {Handler} inside of M3's: the token goes to no address that it finds, unless AllowedOrigins names that too. "
+        + "Call AddServiceDiscovery before AddM3Auth, with its addresses in AllowedOrigins")]
+    public partial void DiscoveryInside(string client, string handler);
+
     [LoggerMessage(14, LogLevel.Warning, "Settings have changed in the configuration ({Settings}): they take effect when the application is started anew; only tokens are read again")]
     public partial void SettingsChanged(string settings);
 

@@ -12,14 +12,25 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed class LastWordOnHandlers(IServiceProvider services) : IHttpMessageHandlerBuilderFilter
 {
+    private readonly HandlerOrder _order = new();
+
     public Action<HttpMessageHandlerBuilder> Configure(Action<HttpMessageHandlerBuilder> next) => builder =>
     {
         next(builder);
-        if (!builder.AdditionalHandlers.Any(handler => handler is M3AuthHandler))
+        IList<DelegatingHandler> handlers = builder.AdditionalHandlers;
+        int ours = handlers.TakeWhile(handler => handler is not M3AuthHandler).Count();
+        if (ours == handlers.Count)
             return;
 
         EnvironmentProxy.PutInto(builder.PrimaryHandler);
         HideHeader(builder);
+
+        // A handler that somebody built and added has a registration of its own, and nobody else knows it.
+        if (services.GetKeyedService<M3AuthRegistration>(builder.Name) is not { Options.Enabled: true } registration)
+            return;
+        _order.Check(builder.Name!, handlers, ours, registration);
+        if (handlers.Skip(ours + 1).Any(handler => handler is not LoggingHttpMessageHandler))
+            handlers.Add(new OriginRecheck(registration));
     };
 
     // In place of the factory's own two logging handlers, the same ones over the same loggers without the header's value.

@@ -11,7 +11,8 @@ internal sealed record ServiceStatus(
 internal sealed record HealthState(string Status, string? Why);
 
 /// <param name="ExpiresInSeconds">So that the page counts down by this machine's clock; null: it never expires.</param>
-internal sealed record TokenState(string? Subject, string? Issuer, IReadOnlyList<string> Scopes, string? KeyId, string? Algorithm, DateTimeOffset ExpiresAt, double? ExpiresInSeconds)
+internal sealed record TokenState(
+    string? Subject, string? Issuer, IReadOnlyList<string> Scopes, string? KeyId, string? Algorithm, DateTimeOffset ExpiresAt, double? ExpiresInSeconds)
 {
     public static TokenState Of(M3AccessToken token, DateTimeOffset now) => new(token.Subject, token.Issuer, token.Scopes, token.KeyId, token.Algorithm, token.ExpiresAt,
         token.ExpiresAt == DateTimeOffset.MaxValue ? null : Math.Round((token.ExpiresAt - now).TotalSeconds));
@@ -21,7 +22,8 @@ internal sealed record TokenState(string? Subject, string? Issuer, IReadOnlyList
 internal sealed record TokenProblem(string Detail, string Remedy);
 
 /// <summary>The keys of the issuer, as this process has them.</summary>
-internal sealed record KeyState(string State, IReadOnlyList<string> Usable, IReadOnlyList<string> Ignored, DateTimeOffset? FreshUntil, DateTimeOffset? UsableUntil, string? LastError)
+internal sealed record KeyState(
+    string State, IReadOnlyList<string> Usable, IReadOnlyList<string> Ignored, DateTimeOffset? FreshUntil, DateTimeOffset? UsableUntil, string? LastError)
 {
     public static KeyState Of(JwksStatus keys) => new(keys.State.ToString(), keys.UsableKeys, keys.IgnoredKeys, keys.FreshUntil, keys.UsableUntil, keys.LastError);
 }

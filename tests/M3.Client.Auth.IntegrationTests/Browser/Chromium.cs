@@ -15,7 +15,8 @@ internal static class Chromium
             await InstallAsync();
         if (Find() is not { } chromium)
         {
-            Assert.Ignore("No browser is installed: the page's tests need chromium on the PATH (Debian: apt-get install -y chromium, which as root they try themselves).");
+            Assert.Ignore("No browser is installed: the page's tests need chromium on the PATH "
+                + "(Debian: apt-get install -y chromium, which as root they try themselves).");
             return null!;
         }
 

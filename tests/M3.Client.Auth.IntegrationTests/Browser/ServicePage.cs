@@ -71,7 +71,8 @@ internal sealed class ServicePage : IAsyncDisposable
         string[] bodies = await Task.WhenAll(_received);
         Assert.That(bodies, Has.Some.Contains("\"health\""), "the bodies were read");
         // Not shown: a test's output is no place for it either.
-        Assert.That(bodies.Any(body => body.Contains(token, StringComparison.Ordinal) || body.Contains("eyJ", StringComparison.Ordinal)), Is.False, "the token was sent to the browser");
+        Assert.That(bodies.Any(body => body.Contains(token, StringComparison.Ordinal) || body.Contains("eyJ", StringComparison.Ordinal)), Is.False,
+            "the token was sent to the browser");
     }
 
     /// <summary>Ctrl+C, with the page still open.</summary>

@@ -103,7 +103,9 @@ public sealed class ServiceInProductionTests : LocalM3Fixture
             exports.Enqueue((context.Request.Path, await reader.ReadToEndAsync()));
             context.Response.StatusCode = StatusCodes.Status200OK;
         });
-        await using Example service = Start(M3.CreateToken(), KeyValuePair.Create("OTEL_EXPORTER_OTLP_ENDPOINT", collector.Address.AbsoluteUri), KeyValuePair.Create("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"));
+        await using Example service = Start(M3.CreateToken(),
+            KeyValuePair.Create("OTEL_EXPORTER_OTLP_ENDPOINT", collector.Address.AbsoluteUri),
+            KeyValuePair.Create("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"));
         using var http = new HttpClient { BaseAddress = await ExampleTests.AddressOfAsync(service) };
         await http.GetStringAsync("race-distribution");
 

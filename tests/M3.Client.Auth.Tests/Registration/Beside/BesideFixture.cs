@@ -52,7 +52,7 @@ internal sealed class BesideFixture : IDisposable
     public FakeTimeProvider PipelineClock { get; } = new(ClientFixture.Noon);
 
     /// <summary>What this library warned of.</summary>
-    public IEnumerable<LogLine> Warnings => ClientFixture.Log.Lines.Where(line => line is { Category: "M3.Client.Auth", Level: LogLevel.Warning });
+    public IEnumerable<LogLine> Warnings => ClientFixture.Log.Lines.Where(line => line.Level == LogLevel.Warning && line.Category.StartsWith("M3.Client.Auth", StringComparison.Ordinal));
 
     public void Set(string name, string value) => _configuration[name] = value;
 

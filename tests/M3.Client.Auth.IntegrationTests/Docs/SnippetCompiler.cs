@@ -6,6 +6,7 @@ using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.Diagnostics;
 using Microsoft.CodeAnalysis.Text;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace M3.Client.Auth.IntegrationTests.Docs;
@@ -55,7 +56,7 @@ internal static partial class SnippetCompiler
     {
         Assembly assembly = new AssemblyLoadContext(block.ToString()).LoadFromStream(new MemoryStream(CompileSnippet(block)));
         MethodInfo method = assembly.GetType("Snippet", throwOnError: true)!.GetMethod("RunAsync")!;
-        return (Task)method.Invoke(null, [services ?? new ServiceCollection(), options ?? new M3AuthOptions(), m3 ?? new Uri("http://localhost")])!;
+        return (Task)method.Invoke(null, [services ?? new ServiceCollection(), options ?? new M3AuthOptions(), m3 ?? new Uri("http://localhost"), new ConfigurationBuilder().Build()])!;
     }
 
     private static byte[] CompileProgram(CodeBlock block) => Emit(block, block.Text, OutputKind.ConsoleApplication);
@@ -68,7 +69,7 @@ internal static partial class SnippetCompiler
             {{usings}}
             public static class Snippet
             {
-                public static async Task RunAsync(IServiceCollection services, M3AuthOptions options, Uri m3)
+                public static async Task RunAsync(IServiceCollection services, M3AuthOptions options, Uri m3, Microsoft.Extensions.Configuration.IConfiguration configuration)
                 {
             {{UsingDirective().Replace(block.Text, "")}}
                 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using ModelContextProtocol.Client;
 
 namespace M3.Client.Auth.IntegrationTests.Readme;
@@ -18,6 +19,12 @@ internal static class ReadmeSnippets
         var child = new StdioClientTransportOptions { Command = "m3", EnvironmentVariables = await tokens.GetEnvironmentAsync() };
 
         return child;
+    }
+
+    public static void Watch(IServiceCollection services)
+    {
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter("M3.Client.Auth")).WithTracing(traces => traces.AddSource("M3.Client.Auth"));
+        services.AddHealthChecks().AddM3Auth("m3");
     }
 
     internal interface IVault

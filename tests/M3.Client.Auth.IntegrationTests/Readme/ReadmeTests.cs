@@ -1,6 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using M3.Client.Auth.IntegrationTests.Packages;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using OpenTelemetry.Metrics;
 
 namespace M3.Client.Auth.IntegrationTests.Readme;
 
@@ -40,6 +43,28 @@ public sealed partial class ReadmeTests
         Assert.That((await ReadmeSnippets.ChildAsync(options)).EnvironmentVariables!["M3_OAUTH2_TOKEN"], Is.Not.Empty);
         ReadmeSnippets.Sources(options, new Vault());
         Assert.That(() => ReadmeSnippets.ChildAsync(options), Throws.InstanceOf<TokenRequestFailedException>().With.Message.Contain("/run/secrets/m3-token"));
+    }
+
+    [Test]
+    public async Task What_watches_a_client_hears_of_it()
+    {
+        await using LocalM3Server m3 = await LocalM3Server.StartAsync();
+        List<Metric> metrics = [];
+        var services = new ServiceCollection();
+        services.AddLogging();
+        services.AddHttpClient("m3", client => client.BaseAddress = m3.Endpoint).AddM3Auth(options =>
+            (options.IssuerUrl, options.Audience, options.TokenSource) = (m3.IssuerUrl, m3.Audience, TokenSources.FromValue(m3.CreateToken())));
+        ReadmeSnippets.Watch(services);
+        services.ConfigureOpenTelemetryMeterProvider(provider => provider.AddInMemoryExporter(metrics));
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        MeterProvider meters = provider.GetRequiredService<MeterProvider>();
+
+        using HttpResponseMessage response = await provider.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync("");
+        HealthReport report = await provider.GetRequiredService<HealthCheckService>().CheckHealthAsync();
+        meters.ForceFlush();
+
+        Assert.That(report.Entries["m3"].Status, Is.EqualTo(HealthStatus.Healthy));
+        Assert.That(metrics.Select(metric => metric.Name), Has.Some.EqualTo("m3.client.auth.request.attached"));
     }
 
     private static M3AuthOptions Options(LocalM3Server m3) => new()

@@ -42,7 +42,7 @@ internal sealed class PrintedClient : IAsyncDisposable
     public FakeTimeProvider PipelineClock { get; } = new();
 
     /// <summary>This library's.</summary>
-    public IEnumerable<string> Warnings => _log.Lines.Where(line => line.StartsWith("M3.Client.Auth Warning", StringComparison.Ordinal));
+    public IEnumerable<string> Warnings => _log.Lines.Where(line => line.StartsWith("M3.Client.Auth.m3 Warning", StringComparison.Ordinal));
 
     public static async Task<PrintedClient> MakeAsync(CodeBlock snippet, Sending? sending = null)
     {

@@ -160,7 +160,7 @@ public sealed class ResiliencePageTests : LocalM3Fixture
         _ = client.Http;
 
         string printed = Page.Rows.Single(row => row[0] == number)[1].Trim('`');
-        Assert.That(client.Warnings.Single(), Does.StartWith($"M3.Client.Auth Warning: {printed} ["));
+        Assert.That(client.Warnings.Single(), Does.StartWith($"M3.Client.Auth.m3 Warning: {printed} ["));
     }
 
     private static CodeBlock Snippet(string section, int index = 0) => Page.In(section, "csharp").ElementAt(index);

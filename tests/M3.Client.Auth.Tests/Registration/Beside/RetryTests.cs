@@ -108,7 +108,7 @@ public sealed class RetryTests
     {
         using var app = new BesideFixture();
         app.AddClient(Side.Inside, Retrier.All.First().AddTo);
-        IHttpMessageHandlerBuilderFilter ours = app.Provider.GetServices<IHttpMessageHandlerBuilderFilter>().OfType<LastWordOnHandlers>().Single();
+        LastWordOnHandlers ours = app.Provider.GetServices<IHttpMessageHandlerBuilderFilter>().OfType<LastWordOnHandlers>().Single();
         HttpClientFactoryOptions options = app.Provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>().Get("m3");
 
         for (int i = 0; i < 2; i++)

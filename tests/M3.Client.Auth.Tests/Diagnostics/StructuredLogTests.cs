@@ -124,6 +124,9 @@ public sealed class StructuredLogTests
         log.TokenFileIsOpen($"/run/{token}");
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
         log.LimitsDiffer("https://m3.test:443", 100, TimeSpan.FromHours(1));
+        log.RepeatsInside("m3", "ResilienceHandler");
+        log.TimeoutOutside("m3", "ResilienceHandler");
+        log.DiscoveryInside("m3", "ResolvingHttpDelegatingHandler");
         log.KeysFetched(Backchannel.Describe(new Uri($"{FakeIssuer.Url}/jwks?token={token}")), [token], JwksReader.Read("""{"keys":[{"kty":"oct","kid":"a"}]}"""u8.ToArray()).Ignored);
         log.TokenAccepted(TokenSources.FromValue(token).DescribeSource(), valid.ToString(), token, "RS256", new ValidationRules(null, null, new HashSet<string>()).Checks, [token]);
         log.TokenRefused("the environment variable M3_OAUTH2_TOKEN", nameof(M3AuthError.TokenExpired), $"at noon: {token}");

@@ -1,5 +1,8 @@
 using System.Net;
 using M3.Client.Auth.Tests.Kit;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Options;
 
 namespace M3.Client.Auth.Tests.Registration.Beside;
 
@@ -98,6 +101,24 @@ public sealed class RetryTests
 
         Assert.That(app.Warnings.Select(line => line.Event.Id), Is.EqualTo(retrier.IsKnown ? (int[])[11] : []));
         Assert.That(app.Warnings.Select(line => line.Text), Is.All.StartsWith("The client 'm3' has ").And.All.Contains("Add it before AddM3Auth"));
+    }
+
+    [Test]
+    public void A_chain_that_is_built_anew_is_not_warned_of_again()
+    {
+        using var app = new BesideFixture();
+        app.AddClient(Side.Inside, Retrier.All.First().AddTo);
+        LastWordOnHandlers ours = app.Provider.GetServices<IHttpMessageHandlerBuilderFilter>().OfType<LastWordOnHandlers>().Single();
+        HttpClientFactoryOptions options = app.Provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>().Get("m3");
+
+        for (int i = 0; i < 2; i++)
+        {
+            HttpMessageHandlerBuilder builder = app.Provider.GetRequiredService<HttpMessageHandlerBuilder>();
+            builder.Name = "m3";
+            ours.Configure(chain => options.HttpMessageHandlerBuilderActions.ToList().ForEach(action => action(chain)))(builder);
+        }
+
+        Assert.That(app.Warnings.Select(line => line.Event.Id), Is.EqualTo([11]));
     }
 
     [TestCaseSource(nameof(Retriers))]

@@ -10,35 +10,35 @@ public sealed partial class FailuresToldTests
 {
     private const string Refused = "m3.client.auth.request.refused";
 
-    private static readonly Dictionary<string, (Action<M3AuthOptions>? Configure, Func<ObservedClient, Task> Happens)> Failures = new()
-    {
-        ["no token"] = (null, async observed =>
+    private static readonly Failure[] Failures =
+    [
+        new("no token", null, async observed =>
         {
             observed.Fixture.Token = null;
             await observed.FailAsync();
         }),
-        ["the token has expired"] = (null, async observed =>
+        new("the token has expired", null, async observed =>
         {
             await observed.CallAsync();
             observed.Advance(TimeSpan.FromMinutes(31));
             await observed.FailAsync();
         }),
-        ["a token for another audience"] = (null, async observed =>
+        new("a token for another audience", null, async observed =>
         {
             observed.Fixture.Token = observed.Fixture.NewToken(claims => claims["aud"] = "others");
             await observed.FailAsync();
         }),
-        ["a scope is missing"] = (null, async observed =>
+        new("a scope is missing", null, async observed =>
         {
             observed.Fixture.Token = observed.Fixture.NewToken(claims => claims["scope"] = "read:notes");
             await observed.FailAsync();
         }),
-        ["the issuer is down from the start"] = (null, async observed =>
+        new("the issuer is down from the start", null, async observed =>
         {
             observed.Fixture.Issuer.GoDown();
             await observed.FailAsync();
         }),
-        ["the issuer goes down later"] = (null, async observed =>
+        new("the issuer goes down later", null, async observed =>
         {
             await observed.CallAsync();
             observed.Fixture.Issuer.GoDown();
@@ -46,26 +46,26 @@ public sealed partial class FailuresToldTests
             observed.Fixture.Token = observed.Fixture.NewToken();
             await observed.CallAsync();
         }),
-        ["the token's key is withdrawn"] = (null, async observed =>
+        new("the token's key is withdrawn", null, async observed =>
         {
             await observed.CallAsync();
             observed.Fixture.Issuer.Keys.RemoveAt(0);
             await observed.Provider.RefreshKeysAsync();
             await observed.FailAsync();
         }),
-        ["the token cannot be renewed"] = (options => options.TokenSource = new EndingSource(), async observed =>
+        new("the token cannot be renewed", options => options.TokenSource = new EndingSource(), async observed =>
         {
             await observed.CallAsync();
             observed.Advance(TimeSpan.FromMinutes(29.5));
             await observed.CallAsync();
             await KeyCacheFixture.UntilAsync(() => observed.Fixture.Log.Warnings.Any(), "the renewal has failed");
         }),
-        ["the budget is spent"] = (options => options.RateLimitRequests = 1, async observed =>
+        new("the budget is spent", options => options.RateLimitRequests = 1, async observed =>
         {
             await observed.CallAsync();
             await observed.FailAsync();
         }),
-        ["M3 asks for a pause"] = (null, async observed =>
+        new("M3 asks for a pause", null, async observed =>
         {
             observed.Fixture.Server.Answer = request =>
             {
@@ -75,28 +75,28 @@ public sealed partial class FailuresToldTests
             };
             await observed.CallAsync();
         }),
-        ["M3 refuses a token that is valid here"] = (null, async observed =>
+        new("M3 refuses a token that is valid here", null, async observed =>
         {
             observed.Fixture.Server.Answer = request => FakeM3.Refuse(request, "Bearer");
             await observed.FailAsync();
         }),
-        ["a call to another address"] = (null, async observed =>
+        new("a call to another address", null, async observed =>
             await Assert.ThatAsync(() => observed.Client.GetAsync("https://elsewhere.test/"), Throws.TypeOf<UntrustedOriginException>())),
-    };
+    ];
 
     private static IEnumerable<string[]> Rows => Page.Rows("docs/production.md", "## What each failure looks like");
 
     [Test]
     public void Every_failure_of_the_page_is_tried_here_and_no_other() =>
-        Assert.That(Rows.Select(row => row[0]), Is.EqualTo(Failures.Keys));
+        Assert.That(Rows.Select(row => row[0]), Is.EqualTo(Failures.Select(failure => failure.Name)));
 
     [TestCaseSource(nameof(Rows))]
     public async Task A_failure_can_be_told_by_telemetry_alone(string failure, string metrics, string span, string health)
     {
-        (Action<M3AuthOptions>? configure, Func<ObservedClient, Task> happens) = Failures[failure];
-        using var observed = new ObservedClient(configure);
+        Failure tried = Failures.Single(one => one.Name == failure);
+        using var observed = new ObservedClient(tried.Configure);
 
-        await happens(observed);
+        await tried.Happens(observed);
 
         IReadOnlyDictionary<string, double> points = observed.Collect();
         foreach (string metric in metrics.Split(';', StringSplitOptions.TrimEntries))
@@ -122,6 +122,8 @@ public sealed partial class FailuresToldTests
 
     [GeneratedRegex("`([^`]+)`")]
     private static partial Regex InCode();
+
+    private sealed record Failure(string Name, Action<M3AuthOptions>? Configure, Func<ObservedClient, Task> Happens);
 
     /// <summary>It has one token, and then no more.</summary>
     private sealed class EndingSource : ITokenSource

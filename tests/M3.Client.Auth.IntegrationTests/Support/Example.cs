@@ -108,7 +108,8 @@ internal sealed class Example : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            _process.Kill();
+            // "dotnet run" has the program as its child.
+            _process.Kill(entireProcessTree: true);
             await _process.WaitForExitAsync();
         }
 

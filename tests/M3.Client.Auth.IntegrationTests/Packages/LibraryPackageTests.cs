@@ -48,7 +48,8 @@ public sealed partial class LibraryPackageTests
             XElement repository = metadata.Elements().Single(element => element.Name.LocalName == "repository");
             Assert.That(repository.Attribute("url")?.Value, Is.EqualTo(Value("projectUrl")));
             Assert.That(metadata.Descendants().Where(element => element.Name.LocalName == "dependency").Select(element => element.Attribute("id")!.Value), Is.EquivalentTo(
-                ["Duende.IdentityModel", "Microsoft.Extensions.Configuration.EnvironmentVariables", "Microsoft.Extensions.Http.Polly", "System.Threading.RateLimiting"]));
+                ["Duende.IdentityModel", "Microsoft.Extensions.Configuration.EnvironmentVariables", "Microsoft.Extensions.Diagnostics.HealthChecks", "Microsoft.Extensions.Http.Polly",
+                "System.Threading.RateLimiting"]));
         }
     }
 

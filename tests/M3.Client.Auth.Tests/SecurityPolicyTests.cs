@@ -1,12 +1,13 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests;
 
 /// <summary>SECURITY.md promises no test that is not there.</summary>
 public sealed partial class SecurityPolicyTests
 {
-    private static readonly string Policy = File.ReadAllText(Find("SECURITY.md"));
+    private static readonly string Policy = Page.Read("SECURITY.md");
 
     private static readonly HashSet<string> Tests =
     [
@@ -39,14 +40,6 @@ public sealed partial class SecurityPolicyTests
             Assert.That(about, Is.Not.Empty, section);
             Assert.That(about.Select(row => row.Split('|')[4]), Is.All.Contains("Tests."), section);
         }
-    }
-
-    private static string Find(string name)
-    {
-        DirectoryInfo? directory = new(TestContext.CurrentContext.TestDirectory);
-        while (directory is not null && !File.Exists(Path.Combine(directory.FullName, name)))
-            directory = directory.Parent;
-        return Path.Combine(directory?.FullName ?? throw new FileNotFoundException(name), name);
     }
 
     [GeneratedRegex(@"`(\w+Tests\.\w+)`")]

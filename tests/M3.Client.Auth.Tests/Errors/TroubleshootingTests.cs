@@ -1,6 +1,6 @@
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Errors;
 
@@ -85,8 +85,7 @@ public sealed partial class TroubleshootingTests
         return sections;
     }
 
-    private static string Document([CallerFilePath] string here = "") =>
-        File.ReadAllText(Path.Combine(Path.GetDirectoryName(here)!, "../../../TROUBLESHOOTING.md")).ReplaceLineEndings("\n");
+    private static string Document() => Page.Read("TROUBLESHOOTING.md");
 
     [GeneratedRegex(@" See https://github\.com/m3-client/M3\.Client\.Auth/blob/main/TROUBLESHOOTING\.md#([a-z0-9-]+)$")]
     private static partial Regex Link();

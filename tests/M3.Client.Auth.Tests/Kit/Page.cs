@@ -5,7 +5,7 @@ namespace M3.Client.Auth.Tests.Kit;
 /// <summary>A file of the repository that a test holds against the code.</summary>
 internal static class Page
 {
-    public static string Read(string path) => File.ReadAllText(Path.GetFullPath($"../../../{path}", Folder()));
+    public static string Read(string path) => File.ReadAllText(Path.GetFullPath($"../../../{path}", Folder())).ReplaceLineEndings("\n");
 
     /// <summary>The cells of a page's table rows under a heading, until the next heading.</summary>
     public static IEnumerable<string[]> Rows(string path, string heading) =>

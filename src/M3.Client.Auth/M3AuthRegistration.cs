@@ -68,14 +68,15 @@ internal sealed class M3AuthRegistration
         Volatile.Write(ref _lastSent, token);
     }
 
-    /// <summary>What is left of each origin's budget for the subject of the last call.</summary>
+    /// <summary>How each origin's budget stands for the subject of the last call.</summary>
     public IReadOnlyCollection<BudgetState> GetBudgets() => Admission.GetBudgets(Volatile.Read(ref _lastSent)?.Subject);
 
     /// <summary>Every failure leaves through here: it names this registration's settings, unless its provider's are named already.</summary>
     public void Refused(M3AuthException error, Uri? target)
     {
         Explain(error);
-        Telemetry.Refused(error.Error.ToString(), error.Message, (int?)error.StatusCode, target);
+        // What M3 or a gateway says in its own words may name a subject.
+        Telemetry.Refused(error.Error.ToString(), error.StatusCode is null ? error.Message : M3Answer.Summarize(error), (int?)error.StatusCode, target);
     }
 
     /// <summary>A failure that is not the call's own.</summary>

@@ -155,7 +155,7 @@ public sealed class StatusPageTests : LocalM3Fixture
         Volatile.Write(ref isDown, true);
 
         await Expect(page.Part("Health")).ToContainTextAsync("Degraded");
-        await Expect(page.Part("Health")).ToContainTextAsync("the issuer's keys are stale");
+        await Expect(page.Part("Health")).ToContainTextAsync("The issuer's keys are stale");
         await Expect(page.Definition("Issuer's keys", "State")).ToContainTextAsync("Stale: past their lifetime; used until 2");
         await page.Button("Call M3").ClickAsync();
         await Expect(page.Part("Budget")).ToContainTextAsync("M3 answered with 8 rows.");

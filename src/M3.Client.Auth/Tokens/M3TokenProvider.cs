@@ -136,18 +136,19 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         if (!_options.Enabled)
         {
             string variable = prefix + "TOKEN";
-            if (!string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(variable)) || !string.IsNullOrWhiteSpace(_options.Configuration?[variable]))
+            string?[] found = [Environment.GetEnvironmentVariable(variable), _options.Configuration?[variable], _options.Section?[SectionNames.Token]];
+            if (!found.All(string.IsNullOrWhiteSpace))
                 log.DisabledWithToken(prefix);
             return;
         }
 
         if (!_options.ValidateSignature)
-            log.CheckIsOff("signature", prefix + "VALIDATE_SIGNATURE");
+            log.CheckIsOff("signature", _options.NameOf("VALIDATE_SIGNATURE"));
         if (!_options.ValidateLifetime)
-            log.CheckIsOff("expiry", prefix + "VALIDATE_EXP");
+            log.CheckIsOff("expiry", _options.NameOf("VALIDATE_EXP"));
         if (!_options.ValidateAudience)
-            log.CheckIsOff("audience", prefix + "VALIDATE_AUD");
+            log.CheckIsOff("audience", _options.NameOf("VALIDATE_AUD"));
         if (!_options.ValidateIssuer)
-            log.CheckIsOff("issuer", prefix + "VALIDATE_ISS");
+            log.CheckIsOff("issuer", _options.NameOf("VALIDATE_ISS"));
     }
 }

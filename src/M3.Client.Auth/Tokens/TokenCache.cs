@@ -28,6 +28,9 @@ internal sealed class TokenCache : IDisposable
     // Logged once, until a renewal succeeds again.
     private bool _renewalFailureLogged;
 
+    // Counted once: each look at a polled source finds the same.
+    private Type? _countedFailure;
+
     public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, Telemetry telemetry, string prefix)
     {
         _acquirer = acquirer;
@@ -121,7 +124,7 @@ internal sealed class TokenCache : IDisposable
         lock (_gate)
         {
             return _current is { } current
-                ? new TokenStatus(current.Token.ExpiresAt, current.IsPolled, _renewalFailureLogged)
+                ? new TokenStatus(current.ExpiresAt, current.IsPolled, _renewalFailureLogged)
                 : null;
         }
     }
@@ -162,7 +165,7 @@ internal sealed class TokenCache : IDisposable
     {
         string? notRenewed = null;
         Exception? failure = found.Error;
-        bool isNew = false;
+        bool isCounted = false;
         if (failure is M3AuthException error)
             error.Prefix ??= _prefix;
 
@@ -172,6 +175,8 @@ internal sealed class TokenCache : IDisposable
             if (_disposed.IsCancellationRequested)
                 return (null, Disposed());
 
+            isCounted = failure is null ? found.Token!.Token.Value != _current?.Token.Value : found.HasAsked || failure.GetType() != _countedFailure;
+            _countedFailure = failure?.GetType();
             Moment now = _clock.Now;
             bool isPolled = found.Source?.PollInterval is not null;
             bool isUsable = rejected is null && current is not null && current.IsUsable(now, _jwks);
@@ -182,7 +187,6 @@ internal sealed class TokenCache : IDisposable
                     if (rejected is not null)
                         _rejections.Extend(now);
                     _renewalFailureLogged = false;
-                    isNew = found.Token!.Token.Value != _current?.Token.Value;
                     Volatile.Write(ref _current, found.Token);
                     break;
 
@@ -199,7 +203,7 @@ internal sealed class TokenCache : IDisposable
             }
         }
 
-        if (failure is not null || isNew)
+        if (isCounted)
             _telemetry.Renewed(failure is null ? null : (failure as M3AuthException)?.Error.ToString() ?? failure.GetType().FullName);
         if (notRenewed is not null)
             _log.NotRenewed(notRenewed, found.Token!.ExpiresAt);

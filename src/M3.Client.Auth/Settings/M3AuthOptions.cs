@@ -164,7 +164,7 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>The section that has settings under the options' own names, and may have a token.</summary>
     internal IConfigurationSection? Section { get; set; }
 
-    /// <summary>What the configuration said when they were read; null: nobody compares.</summary>
+    /// <summary>Fingerprints of what the configuration said when they were read; null: nobody compares.</summary>
     internal IReadOnlyDictionary<string, string?>? AtStart { get; set; }
 
     /// <summary>Reads the settings from this process's environment variables.</summary>

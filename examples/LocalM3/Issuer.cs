@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
+using static OpenIddict.Abstractions.OpenIddictConstants;
 using static OpenIddict.Server.OpenIddictServerEvents;
 using static OpenIddict.Server.OpenIddictServerHandlers.Protection;
 using Authentication = OpenIddict.Server.OpenIddictServerHandlers.Authentication;
@@ -56,9 +57,14 @@ internal static class Issuer
                 .DisableResourceValidation()
                 // No database: who the clients are and what they get is decided in Grants, what was issued is kept in SignIns.
                 .EnableDegradedMode()
-                .Configure(issuer => issuer.TimeProvider = options.TimeProvider);
+                .Configure(issuer =>
+                {
+                    issuer.TimeProvider = options.TimeProvider;
+                    issuer.SigningCredentials.AddRange([keys.Rs256, keys.Es256]);
+                    issuer.CodeChallengeMethods.Remove(CodeChallengeMethods.Plain);
+                    issuer.ClientAuthenticationMethods.Add(ClientAuthenticationMethods.None);
+                });
 
-            server.Configure(issuer => issuer.SigningCredentials.AddRange([keys.Rs256, keys.Es256]));
             // OpenIddict insists on one, though nothing here is ever encrypted.
             server.AddEncryptionKey(new SymmetricSecurityKey(RandomNumberGenerator.GetBytes(32)));
 

@@ -12,6 +12,11 @@ internal sealed class ForeignClient(LocalM3Server m3) : IDisposable
     public const string DeviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
     public const string Scopes = "read:mimic-data offline_access";
 
+    private const string Initialize =
+        """
+        {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"foreign","version":"1"}}}
+        """;
+
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = m3.BaseAddress };
 
     /// <summary>POSTs a form to a protocol endpoint.</summary>
@@ -48,14 +53,14 @@ internal sealed class ForeignClient(LocalM3Server m3) : IDisposable
         return await PollAsync(device);
     }
 
-    /// <summary>Whether M3's tools can be called with a token.</summary>
+    /// <summary>What M3 answers to a token.</summary>
     public async Task<HttpStatusCode> CallM3Async(string? token)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, m3.Endpoint);
         request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
         request.Headers.Accept.ParseAdd("application/json");
         request.Headers.Accept.ParseAdd("text/event-stream");
-        request.Content = new StringContent("""{"jsonrpc":"2.0","id":1,"method":"tools/list"}""", Encoding.UTF8, "application/json");
+        request.Content = new StringContent(Initialize, Encoding.UTF8, "application/json");
         using HttpResponseMessage response = await _http.SendAsync(request);
         return response.StatusCode;
     }

@@ -103,7 +103,7 @@ internal sealed partial class Grants(Uri address, SignIns signIns, LocalM3Option
         if (asked is [])
             asked = [Issuer.Audience];
 
-        return asked.Contains(endpoint) || (isPerson && asked.Contains(Issuer.Audience)) ? [.. asked.Union([Issuer.Audience, endpoint])] : asked;
+        return asked.Contains(endpoint) || (isPerson && asked.Contains(Issuer.Audience)) ? [Issuer.Audience, endpoint, .. asked.Except([Issuer.Audience, endpoint])] : asked;
     }
 
     /// <summary>Ends the sign-in that a refresh token belongs to (RFC 7009).</summary>

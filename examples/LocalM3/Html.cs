@@ -16,7 +16,7 @@ internal static class Html
         label { display: block; padding: .2rem 0; }
         input, button { font: inherit; }
         button { padding: .4rem 1.4rem; margin-right: .6rem; }
-        input[name=user_code] { width: 10ch; text-transform: uppercase; }
+        input[name=user_code] { width: 11ch; font-family: monospace; text-transform: uppercase; }
         small { display: block; margin-top: 2rem; }
         """;
 

@@ -9,5 +9,7 @@ public sealed class CleanEnvironment
     {
         foreach (string name in Environment.GetEnvironmentVariables().Keys.Cast<string>().Where(name => name.StartsWith("M3_", StringComparison.Ordinal)))
             Environment.SetEnvironmentVariable(name, null);
+        // Nor who is signed in: for child processes, too.
+        Environment.SetEnvironmentVariable("M3_SIGN_IN_DIRECTORY", Path.Combine(Path.GetTempPath(), $"m3-client-auth-{Guid.NewGuid():n}"));
     }
 }

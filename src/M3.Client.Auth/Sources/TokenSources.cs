@@ -63,6 +63,15 @@ public static class TokenSources
         return new ClientCredentialsTokenSource(clientId, (_, _) => Task.FromResult(clientSecret), parameters);
     }
 
+    /// <summary>
+    /// The sign-in that <c>m3-token login</c> kept for this user, for the registration's issuer and audience; without one it has no token. It is
+    /// renewed by its refresh token near the expiry and after M3 refused it (RFC 6749, section 6), by one process at a time, and kept again
+    /// before it is used. Scripts find it by themselves, as the last source of the default chain; a service only with
+    /// <see cref="M3AuthOptions.SignedIn"/> or this source. A sign-in that was discovered from an M3's address goes to that origin only.
+    /// </summary>
+    /// <param name="clientId">Whose sign-in counts, where there are several. Null: the one of <see cref="M3AuthOptions.ClientId"/>, or else the newest.</param>
+    public static ITokenSource SignedIn(string? clientId = null) => new SignedInTokenSource(clientId);
+
     /// <summary>The first source that has a token, asked in order each time.</summary>
     /// <param name="sources">The sources.</param>
     public static ITokenSource FirstOf(params IEnumerable<ITokenSource> sources)

@@ -85,6 +85,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         ArgumentNullException.ThrowIfNull(prefix);
         M3AccessToken token = await GetTokenAsync(cancellationToken).ConfigureAwait(false);
+        if (token.OnlyFor is { } only)
+            throw new UntrustedOriginException($"the sign-in was discovered from {only}, and its token goes there only, not to a child process") { Prefix = _options.Prefix };
         var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             [prefix + "ENABLED"] = "true",

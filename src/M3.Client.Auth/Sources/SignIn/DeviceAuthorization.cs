@@ -11,8 +11,9 @@ namespace M3.Client.Auth;
 /// <param name="verificationUriComplete">The same with the code in it; null: there is none.</param>
 /// <param name="expiresAt">When the code is of no use any more.</param>
 /// <param name="interval">How long to wait between two requests for the token.</param>
+/// <param name="resource">The resource (RFC 8707) that was asked for, and is to be named again with the code; null: none.</param>
 [DebuggerDisplay("{ToString(),nq}")]
-internal sealed class DeviceAuthorization(string deviceCode, string userCode, Uri verificationUri, Uri? verificationUriComplete, DateTimeOffset expiresAt, TimeSpan interval) : IFormattable
+internal sealed class DeviceAuthorization(string deviceCode, string userCode, Uri verificationUri, Uri? verificationUriComplete, DateTimeOffset expiresAt, TimeSpan interval, string? resource) : IFormattable
 {
     [JsonIgnore]
     [IgnoreDataMember]
@@ -34,6 +35,8 @@ internal sealed class DeviceAuthorization(string deviceCode, string userCode, Ur
     public DateTimeOffset ExpiresAt { get; } = expiresAt;
 
     public TimeSpan Interval { get; } = interval;
+
+    public string? Resource { get; } = resource;
 
     /// <summary>Where to sign in and until when; never a code.</summary>
     public override string ToString() => $"DeviceAuthorization {{ VerificationUri = {Backchannel.Describe(VerificationUri)}, ExpiresAt = {ExpiresAt:u} }}";

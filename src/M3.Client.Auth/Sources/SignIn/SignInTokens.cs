@@ -76,7 +76,7 @@ internal static class SignInTokens
         DeviceAuthorizationResponse response = await client.Backchannel.RequestDeviceAuthorizationAsync(request, cancellationToken).ConfigureAwait(false);
         string address = Backchannel.Describe(endpoint.Address);
         new TokenAnswer(response, client.Name, address, client.ClientSecret).ThrowIfRefused();
-        return ReadDeviceAuthorization(response.Json, client.TimeProvider.GetUtcNow())
+        return ReadDeviceAuthorization(response.Json, client.TimeProvider.GetUtcNow(), resource)
             ?? throw new TokenRequestFailedException($"{client.Name}: {address} answered without a device_code, a user_code, an https verification_uri and expires_in");
     }
 
@@ -96,7 +96,7 @@ internal static class SignInTokens
             if (client.TimeProvider.GetUtcNow() >= authorization.ExpiresAt)
                 throw Expired(client);
 
-            (TokenAnswer? answer, bool isUnreachable) = await AskAsync(client, authorization.DeviceCode, cancellationToken).ConfigureAwait(false);
+            (TokenAnswer? answer, bool isUnreachable) = await AskAsync(client, authorization, cancellationToken).ConfigureAwait(false);
             switch (answer?.Error)
             {
                 case OidcConstants.TokenErrors.AuthorizationPending:
@@ -166,12 +166,15 @@ internal static class SignInTokens
         return request;
     }
 
-    private static async Task<(TokenAnswer? Answer, bool IsUnreachable)> AskAsync(SignInClient client, string deviceCode, CancellationToken cancellationToken)
+    private static async Task<(TokenAnswer? Answer, bool IsUnreachable)> AskAsync(SignInClient client, DeviceAuthorization authorization, CancellationToken cancellationToken)
     {
+        string deviceCode = authorization.DeviceCode;
         try
         {
             TokenEndpoint endpoint = await client.Metadata.FindTokenEndpointAsync(cancellationToken).ConfigureAwait(false);
             using var request = Prepare(new DeviceTokenRequest { DeviceCode = deviceCode }, client, endpoint);
+            if (authorization.Resource is not null)
+                request.Parameters.Add(OidcConstants.TokenRequest.Resource, authorization.Resource);
             request.Options.Set(Backchannel.Once, true);
             TokenResponse response = await client.Backchannel.RequestDeviceTokenAsync(request, cancellationToken).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
@@ -190,7 +193,7 @@ internal static class SignInTokens
     }
 
     // Each member by itself, as strictly as everything else that comes from outside.
-    private static DeviceAuthorization? ReadDeviceAuthorization(JsonElement? answer, DateTimeOffset now)
+    private static DeviceAuthorization? ReadDeviceAuthorization(JsonElement? answer, DateTimeOffset now, string? resource)
     {
         if (answer is not { ValueKind: JsonValueKind.Object } json
             || StrictJson.ReadString(json, "device_code") is not { Length: > 0 and <= MaxTokenLength } deviceCode
@@ -200,7 +203,7 @@ internal static class SignInTokens
             return null;
         // Of an authorization that lasts for long nobody needs more; an interval of zero, or of hours, is nobody's.
         TimeSpan interval = ReadSeconds(json, "interval", LongestPause) ?? DefaultInterval;
-        return new DeviceAuthorization(deviceCode, Printable.Text(userCode), address, ReadAddress(json, "verification_uri_complete"), now + lifetime, interval);
+        return new DeviceAuthorization(deviceCode, Printable.Text(userCode), address, ReadAddress(json, "verification_uri_complete"), now + lifetime, interval, resource);
     }
 
     private static Uri? ReadAddress(JsonElement json, string name) =>

@@ -42,7 +42,7 @@ public sealed class SignedInChainTests
         using var world = new SignedInWorld();
         world.SignIn(TimeSpan.FromMinutes(30));
 
-        await world.FailAsync<MissingTokenException>(world.Client(options => options.SignedIn = false));
+        await SignedInWorld.FailAsync<MissingTokenException>(world.Client(options => options.SignedIn = false));
     }
 
     [Test]

@@ -11,8 +11,9 @@ internal sealed class SignedInWorld : IDisposable
 {
     private readonly List<HttpClient> _clients = [];
 
-    public SignedInWorld()
+    public SignedInWorld(ClientFixture? fixture = null)
     {
+        Fixture = fixture ?? new ClientFixture();
         Answer = _ => Grant(Fixture.NewToken(), "second-refresh-token");
         Fixture.Issuer.AnswerDiscovery = _ => Task.FromResult(FakeIssuer.Json(Metadata.ToJsonString()));
         foreach (string endpoint in (string[])["token", "device", "revoke"])
@@ -29,7 +30,7 @@ internal sealed class SignedInWorld : IDisposable
         }
     }
 
-    public ClientFixture Fixture { get; } = new();
+    public ClientFixture Fixture { get; }
 
     public SignInPlace Place { get; } = new();
 
@@ -82,7 +83,7 @@ internal sealed class SignedInWorld : IDisposable
         return _clients[^1];
     }
 
-    public async Task<T> FailAsync<T>(HttpClient client)
+    public static async Task<T> FailAsync<T>(HttpClient client)
         where T : M3AuthException => (await Assert.CatchAsync<T>(() => client.GetAsync("")))!;
 
     public void Dispose()

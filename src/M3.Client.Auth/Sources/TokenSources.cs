@@ -72,6 +72,30 @@ public static class TokenSources
     /// <param name="clientId">Whose sign-in counts, where there are several. Null: the one of <see cref="M3AuthOptions.ClientId"/>, or else the newest.</param>
     public static ITokenSource SignedIn(string? clientId = null) => new SignedInTokenSource(clientId);
 
+    /// <summary>
+    /// A person who signs in on another device (RFC 8628), for a program of one's own on a host without a browser: asks for a code, calls
+    /// <paramref name="prompt"/>, and waits until they have signed in. From then on the refresh token renews the token near its expiry; a person
+    /// is asked again when there is none, or when the issuer refuses it.
+    /// </summary>
+    /// <param name="clientId">The public client that they sign in with, which must have the device code grant.</param>
+    /// <param name="prompt">Shows the code and where to type it. It is awaited before the wait for the person begins.</param>
+    /// <param name="resource">The resource indicator (RFC 8707), where the issuer wants one; null: none. The audience is always sent as <c>audience</c>.</param>
+    /// <param name="keep">
+    /// Whether the sign-in is kept for this user, as <c>m3-token login</c> does it, so that the next start finds it. Default false: the refresh
+    /// token stays in memory.
+    /// </param>
+    /// <remarks>
+    /// The sign-in belongs to no single call: a call waits for it, all calls for the same one, and one that is cancelled or runs into its
+    /// <see cref="HttpClient.Timeout"/> (100 s by default) fails alone, while the sign-in goes on for the next. Give the client a longer timeout, or
+    /// call <see cref="IM3TokenProvider.GetTokenAsync"/> first. It ends with the code, or after 30 minutes.
+    /// </remarks>
+    public static ITokenSource DeviceCode(string clientId, Func<DeviceCodePrompt, CancellationToken, ValueTask> prompt, string? resource = null, bool keep = false)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
+        ArgumentNullException.ThrowIfNull(prompt);
+        return new DeviceCodeTokenSource(clientId, prompt, resource, keep);
+    }
+
     /// <summary>The first source that has a token, asked in order each time.</summary>
     /// <param name="sources">The sources.</param>
     public static ITokenSource FirstOf(params IEnumerable<ITokenSource> sources)

@@ -41,13 +41,17 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _jwks = new JwksCache(_options.JwksCacheTtl, _options.TimeProvider, _backchannel, metadata, log, Telemetry);
         ITokenSource source = _options.TokenSource ?? DefaultTokenSource.Create(_options);
         var acquirer = new TokenAcquirer(_options, source, _backchannel, metadata, _jwks, new NegativeCache(_clock), log, Telemetry);
-        _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, Telemetry, _options.Prefix);
+        _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, Telemetry, _options.Prefix, source.Timeout);
+        SourceTimeout = source.Timeout;
         WarnOfWhatIsOff(log);
     }
 
     internal TimeProvider TimeProvider => _options.TimeProvider;
 
     internal readonly Telemetry Telemetry;
+
+    /// <summary>How long its source may take.</summary>
+    internal TimeSpan SourceTimeout { get; }
 
     internal TokenStatus? TokenStatus => _cache.GetStatus();
 

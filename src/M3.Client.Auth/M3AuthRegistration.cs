@@ -54,6 +54,9 @@ internal sealed class M3AuthRegistration
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
     public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;
 
+    /// <summary>Where alone the token sent last may go; null: where any may.</summary>
+    public Origin? LastOnlyFor => Volatile.Read(ref _lastSent)?.OnlyFor;
+
     public void RememberSent(M3AccessToken token)
     {
         if (ReferenceEquals(Volatile.Read(ref _lastSent), token))

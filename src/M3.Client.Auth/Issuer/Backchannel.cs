@@ -25,6 +25,10 @@ internal sealed class Backchannel : IDisposable
     private readonly TimeProvider _timeProvider;
     private long _issuerAhead;
 
+    // This object itself, and each request of somebody else's, which may have to be answered all the same: whoever goes last disposes.
+    private int _users = 1;
+    private bool _isDisposed;
+
     public Backchannel(HttpMessageHandler? handler, TimeProvider timeProvider)
     {
         _timeProvider = timeProvider;
@@ -107,6 +111,14 @@ internal sealed class Backchannel : IDisposable
     public void Dispose()
     {
         Invoker.Dispose();
+        if (!Interlocked.Exchange(ref _isDisposed, true))
+            Leave();
+    }
+
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _users) > 0)
+            return;
         _sender.Dispose();
         _ownHandler?.Dispose();
     }
@@ -218,11 +230,16 @@ internal sealed class Backchannel : IDisposable
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
             try
             {
+                Interlocked.Increment(ref backchannel._users);
                 return await backchannel.SendAsync(request, isAlwaysRead: true, either.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
                 throw new BackchannelException($"{Describe(request.RequestUri!)} did not answer within {Duration.Describe(Timeout)}", e);
+            }
+            finally
+            {
+                backchannel.Leave();
             }
         }
 

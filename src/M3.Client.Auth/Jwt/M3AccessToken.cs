@@ -33,7 +33,7 @@ public sealed class M3AccessToken : IFormattable
             throw new ArgumentException("A token is one word of visible ASCII characters.", nameof(value));
 
         Value = value;
-        Header = new AttachedHeader(value);
+        Header = new AttachedHeader(this);
     }
 
     /// <summary>Makes a token without validating it, with all that it says.</summary>

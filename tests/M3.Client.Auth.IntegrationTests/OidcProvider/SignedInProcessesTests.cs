@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 
 namespace M3.Client.Auth.IntegrationTests.OidcProvider;
 
@@ -58,6 +59,42 @@ public sealed class SignedInProcessesTests
 
         Assert.That(result.Error, Does.Contain("The sign-in cannot be locked: not renewed here."));
         Assert.That(await issuer.CountAsync("refresh_token granted"), Is.Zero);
+    }
+
+    // A renewal that nobody waits for may be under way when a script has done its work.
+    [Test]
+    public async Task A_program_that_ends_while_it_renews_keeps_what_the_issuer_answers()
+    {
+        const string accessToken = "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjQxMDAwMDAwMDB9.c2lnbmF0dXJl";
+        var asked = new TaskCompletionSource();
+        var hasLeft = new TaskCompletionSource();
+        await using RecordingServer issuer = await RecordingServer.StartAsync(async context =>
+        {
+            string address = $"http://{context.Request.Host}";
+            if (context.Request.Path != "/token")
+            {
+                await context.Response.WriteAsync($$"""{"issuer":"{{address}}","token_endpoint":"{{address}}/token","jwks_uri":"{{address}}/jwks"}""");
+                return;
+            }
+
+            asked.SetResult();
+            await hasLeft.Task;
+            context.Response.ContentType = "application/json";
+            await context.Response.WriteAsync($$"""{"access_token":"{{accessToken}}","token_type":"Bearer","refresh_token":"second"}""");
+        });
+        using var kept = new KeptSignIn(issuer.Address.GetLeftPart(UriPartial.Authority));
+        kept.Write("first");
+
+        await using Example program = Example.StartHelper(Helper, kept.Environment, issuer.Address.AbsoluteUri, "leave");
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await program.PipeAsync("\n");
+        Task finishing = program.FinishAsync();
+        // Long enough for a program that does not wait to be gone.
+        await Task.WhenAny(finishing, Task.Delay(TimeSpan.FromMilliseconds(700)));
+        hasLeft.SetResult();
+        await finishing;
+
+        Assert.That(kept.RefreshToken, Is.EqualTo("second"));
     }
 
     /// <summary>Not by default, since it takes minutes: <c>dotnet test --filter FullyQualifiedName~Fifty_rounds</c> runs it and prints its counts.</summary>

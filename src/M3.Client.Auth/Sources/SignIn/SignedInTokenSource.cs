@@ -73,6 +73,7 @@ internal sealed class SignedInTokenSource(string? clientId, string? directory = 
 
         // What the issuer answers must have its place: where the disk is full, it is not even asked.
         store.Save(current);
+        using var exit = new ExitDelay();
         TokenAnswer answer = await SignInTokens.RefreshAsync(client, used, current.Resource, cancellationToken).ConfigureAwait(false);
         if (answer.Error == OidcConstants.TokenErrors.InvalidGrant)
         {

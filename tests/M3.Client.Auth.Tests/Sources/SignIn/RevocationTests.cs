@@ -1,5 +1,4 @@
 using System.Net;
-using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Sources;
 

@@ -97,6 +97,55 @@ public sealed class SignedInProcessesTests
         Assert.That(kept.RefreshToken, Is.EqualTo("second"));
     }
 
+    [Test]
+    public async Task A_refresh_is_sent_once_where_any_other_request_would_be_repeated()
+    {
+        await using TestIssuer issuer = await TestIssuer.StartAsync();
+        issuer.Misbehave = async (context, _) =>
+        {
+            if (context.Request.Path == "/token")
+                context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            else
+                await context.Response.WriteAsJsonAsync(new Dictionary<string, string> { ["issuer"] = issuer.IssuerUrl, ["token_endpoint"] = issuer.IssuerUrl + "token" });
+            return true;
+        };
+        using var kept = new KeptSignIn(issuer.IssuerUrl);
+        kept.Write("a-refresh-token");
+
+        await using Example program = Example.StartHelper(Helper, kept.Environment, issuer.IssuerUrl);
+        await program.PipeAsync("\n");
+        ExampleResult result = await program.FinishAsync();
+
+        Assert.That(result.Error, Does.Contain("answered 503").And.Not.Contain("a-refresh-token"));
+        Assert.That(issuer.Arrivals.Count(arrival => arrival.Path == "/token"), Is.EqualTo(1));
+        Assert.That(kept.RefreshToken, Is.EqualTo("a-refresh-token"), "it may still be good");
+    }
+
+    [Test]
+    public async Task A_person_signs_in_by_a_device_code()
+    {
+        await using OidcProvider issuer = await OidcProvider.StartAsync();
+        await using WebApplication server = await OidcProviderTests.StartServerAsync(issuer.IssuerUrl);
+        M3AuthOptions options = issuer.OptionsFor("RS256");
+        options.TokenSource = TokenSources.DeviceCode(OidcProvider.NativeClientId, async (prompt, _) => await issuer.AnswerDeviceAsync(prompt.UserCode, yes: true), OidcProvider.Resource);
+        using HttpClient client = M3HttpClient.Create(new Uri(server.Urls.Single()), options);
+
+        using HttpResponseMessage response = await client.GetAsync("");
+
+        Assert.That(response.IsSuccessStatusCode);
+    }
+
+    [Test]
+    public async Task A_person_may_decline()
+    {
+        await using OidcProvider issuer = await OidcProvider.StartAsync();
+        M3AuthOptions options = issuer.OptionsFor("RS256");
+        options.TokenSource = TokenSources.DeviceCode(OidcProvider.NativeClientId, async (prompt, _) => await issuer.AnswerDeviceAsync(prompt.UserCode, yes: false), OidcProvider.Resource);
+        using var tokens = new M3TokenProvider(options);
+
+        Assert.That(async () => await tokens.GetTokenAsync(), Throws.TypeOf<TokenRequestFailedException>().With.Message.Contains("the sign-in was declined"));
+    }
+
     /// <summary>Not by default, since it takes minutes: <c>dotnet test --filter FullyQualifiedName~Fifty_rounds</c> runs it and prints its counts.</summary>
     [Test, Explicit]
     public async Task Fifty_rounds_with_one_killed_in_each()
@@ -110,11 +159,13 @@ public sealed class SignedInProcessesTests
         kept.Write(tokens.Last());
         int calls = 0, failed = 0, lost = 0, most = 0;
         List<string> leaks = [];
+        HashSet<string> failures = [];
         for (int i = 0; i < rounds; i++)
         {
             int before = await issuer.CountAsync("refresh_token granted");
             Round round = await RunAsync(kept, server.Urls.Single(), random.Next(Programs), TimeSpan.FromMilliseconds(random.Next(900)));
             calls += round.Said.Count;
+            failures.UnionWith(round.Said.Where(said => said != "200"));
             failed += round.Said.Count(said => said != "200");
             most = Math.Max(most, await issuer.CountAsync("refresh_token granted") - before);
             if (kept.RefreshToken is null)
@@ -132,7 +183,7 @@ public sealed class SignedInProcessesTests
         int granted = await issuer.CountAsync("refresh_token granted");
         int refused = await issuer.CountAsync("refresh_token invalid_grant");
         TestContext.Out.WriteLine($"{rounds} rounds of {Programs} programs, one killed in each: {calls} calls of the others, {failed} failed; refresh requests: {granted} granted "
-            + $"(at most {most} in a round), {refused} refused; sign-ins lost: {lost}; tokens in output or other files: {leaks.Count}");
+            + $"(at most {most} in a round), {refused} refused; sign-ins lost: {lost}; tokens in output or other files: {leaks.Count}. {string.Join("; ", failures)}");
         Assert.That(leaks, Is.Empty);
     }
 

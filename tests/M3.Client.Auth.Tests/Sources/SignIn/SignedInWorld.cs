@@ -25,7 +25,7 @@ internal sealed class SignedInWorld : IDisposable
                 Forms.Add(fields);
                 Authorizations.Add(request.Headers.Authorization?.Parameter);
                 await Before();
-                return Answer(fields);
+                return await FakeIssuer.Settle(_ => Task.FromResult(Answer(fields)), request);
             });
         }
     }

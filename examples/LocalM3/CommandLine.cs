@@ -20,6 +20,15 @@ internal static class CommandLine
     private static readonly Option<long?> TokenLifetime = ExampleCommand.WholeNumber(
         "--token-lifetime", 1, int.MaxValue, "how many seconds a token lasts (default: 1800)");
 
+    private static readonly Option<long?> RefreshTokenLifetime = ExampleCommand.WholeNumber(
+        "--refresh-token-lifetime", 1, int.MaxValue, "how many seconds a person's refresh token lasts (default: 1209600)");
+
+    private static readonly Option<long?> DeviceCodeLifetime = ExampleCommand.WholeNumber(
+        "--device-code-lifetime", 1, int.MaxValue, "how many seconds a device's code waits for a person (default: 600)");
+
+    private static readonly Option<long?> DeviceInterval = ExampleCommand.WholeNumber(
+        "--device-interval", 0, int.MaxValue, "how many seconds a device waits between two polls (default: 5)");
+
     private static readonly Option<string?> Algorithm = ExampleCommand.Text(
         "--algorithm", "RS256|ES256", SigningKeys.Algorithms.Contains, "RS256 or ES256", "what signs tokens (default: RS256)");
 
@@ -32,6 +41,9 @@ internal static class CommandLine
         M4,
         Port,
         TokenLifetime,
+        RefreshTokenLifetime,
+        DeviceCodeLifetime,
+        DeviceInterval,
         Algorithm,
     };
 
@@ -40,10 +52,15 @@ internal static class CommandLine
         var options = new LocalM3Options { M4 = parsed.GetValue(M4) };
         if (parsed.GetValue(Port) is { } port)
             options.Port = (int)port;
-        if (parsed.GetValue(TokenLifetime) is { } seconds)
-            options.TokenLifetime = TimeSpan.FromSeconds(seconds);
+        options.TokenLifetime = Seconds(TokenLifetime, options.TokenLifetime);
+        options.RefreshTokenLifetime = Seconds(RefreshTokenLifetime, options.RefreshTokenLifetime);
+        options.DeviceCodeLifetime = Seconds(DeviceCodeLifetime, options.DeviceCodeLifetime);
+        options.DeviceInterval = Seconds(DeviceInterval, options.DeviceInterval);
         if (parsed.GetValue(Algorithm) is { } algorithm)
             options.Algorithm = algorithm;
         return options;
+
+        TimeSpan Seconds(Option<long?> option, TimeSpan otherwise) =>
+            parsed.GetValue(option) is { } seconds ? TimeSpan.FromSeconds(seconds) : otherwise;
     }
 }

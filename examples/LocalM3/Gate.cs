@@ -18,7 +18,7 @@ internal static class Gate
         .RequireAssertion(context => HasScope(context.User))
         .Build();
 
-    public static IServiceCollection AddGate(this IServiceCollection services, Uri issuer, TimeProvider clock)
+    public static IServiceCollection AddGate(this IServiceCollection services, Uri issuer, Uri metadata, TimeProvider clock)
     {
         services.AddAuthorization();
         services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer(bearer =>
@@ -27,6 +27,8 @@ internal static class Gate
             bearer.RequireHttpsMetadata = false;
             bearer.Audience = Issuer.Audience;
             bearer.MapInboundClaims = false;
+            // RFC 9728, section 5.1: where a client finds the issuer.
+            bearer.Challenge = $"Bearer resource_metadata=\"{metadata}\"";
 
             TokenValidationParameters rules = bearer.TokenValidationParameters;
             rules.ValidAlgorithms = SigningKeys.Algorithms;

@@ -1,15 +1,17 @@
-using System.Security.Claims;
 using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
-using OpenIddict.Abstractions;
 using static OpenIddict.Abstractions.OpenIddictConstants;
 using static OpenIddict.Server.OpenIddictServerEvents;
-using static OpenIddict.Server.OpenIddictServerHandlers.Exchange;
 using static OpenIddict.Server.OpenIddictServerHandlers.Protection;
+using Authentication = OpenIddict.Server.OpenIddictServerHandlers.Authentication;
+using Exchange = OpenIddict.Server.OpenIddictServerHandlers.Exchange;
 
 namespace LocalM3;
 
-/// <summary>A real OpenID provider with one client, which may ask for any scope and any audience.</summary>
+/// <summary>
+/// A real OpenID provider with two clients: a program with a secret, and one without in which people sign in. Either may ask for any scope
+/// and any audience.
+/// </summary>
 internal static class Issuer
 {
     public const string Audience = "m3-api";
@@ -17,77 +19,88 @@ internal static class Issuer
     // Made up, and meant to be public: they open nothing but a LocalM3 on this machine.
     public const string ClientId = "local-m3-client";
     public const string ClientSecret = "local-m3-made-up-secret";
+    public const string PublicClientId = "local-m3-cli";
 
     public const string TokenPath = "connect/token";
+    public const string AuthorizationPath = "connect/authorize";
+    public const string VerificationPath = "connect/device";
+    public const string DeviceAuthorizationPath = "connect/deviceauthorization";
+    public const string RevocationPath = "connect/revocation";
 
     // Ours, not OAuth2's: lets one server issue RS256 and ES256 tokens side by side.
     public const string AlgorithmParameter = "algorithm";
 
     public static IServiceCollection AddIssuer(
-        this IServiceCollection services, Uri address, SigningKeys keys, LocalM3Options options)
+        this IServiceCollection services, Uri address, SigningKeys keys, Grants grants, LocalM3Options options)
     {
         services.AddOpenIddict().AddServer(server =>
         {
             server.SetIssuer(address)
                 .SetTokenEndpointUris(TokenPath)
+                .SetAuthorizationEndpointUris(AuthorizationPath)
+                .SetDeviceAuthorizationEndpointUris(DeviceAuthorizationPath)
+                .SetEndUserVerificationEndpointUris(VerificationPath)
+                .SetRevocationEndpointUris(RevocationPath)
                 .SetJsonWebKeySetEndpointUris(".well-known/jwks.json")
                 .AllowClientCredentialsFlow()
+                .AllowAuthorizationCodeFlow().RequireProofKeyForCodeExchange()
+                .AllowDeviceAuthorizationFlow()
+                .AllowRefreshTokenFlow()
                 .RegisterScopes(Gate.RequiredScope)
                 .SetAccessTokenLifetime(options.TokenLifetime)
+                .SetRefreshTokenLifetime(options.RefreshTokenLifetime)
+                .SetDeviceCodeLifetime(options.DeviceCodeLifetime)
+                .SetUserCodeLifetime(options.DeviceCodeLifetime)
                 .DisableAccessTokenEncryption()
                 .DisableScopeValidation()
                 .DisableAudienceValidation()
                 .DisableResourceValidation()
-                // No store: who the client is and what it gets is decided in the handlers below.
+                // No database: who the clients are and what they get is decided in Grants, what was issued is kept in SignIns.
                 .EnableDegradedMode()
-                .Configure(issuer => issuer.TimeProvider = options.TimeProvider);
+                .Configure(issuer =>
+                {
+                    issuer.TimeProvider = options.TimeProvider;
+                    issuer.SigningCredentials.AddRange([keys.Rs256, keys.Es256]);
+                    issuer.CodeChallengeMethods.Remove(CodeChallengeMethods.Plain);
+                    issuer.ClientAuthenticationMethods.Add(ClientAuthenticationMethods.None);
+                });
 
-            server.Configure(issuer => issuer.SigningCredentials.AddRange([keys.Rs256, keys.Es256]));
             // OpenIddict insists on one, though nothing here is ever encrypted.
             server.AddEncryptionKey(new SymmetricSecurityKey(RandomNumberGenerator.GetBytes(32)));
 
-            server.UseAspNetCore().DisableTransportSecurityRequirement();
+            server.UseAspNetCore()
+                .DisableTransportSecurityRequirement()
+                .EnableAuthorizationEndpointPassthrough()
+                .EnableEndUserVerificationEndpointPassthrough();
 
             // OpenIddict keeps `audience` for token exchange and wants `resource` to be a URL; other providers take any name in both.
-            server.RemoveEventHandler(ValidateAudienceParameter.Descriptor);
-            server.RemoveEventHandler(ValidateResourceParameter.Descriptor);
+            server.RemoveEventHandler(Exchange.ValidateAudienceParameter.Descriptor);
+            server.RemoveEventHandler(Exchange.ValidateResourceParameter.Descriptor);
+            server.RemoveEventHandler(Authentication.ValidateAudienceParameter.Descriptor);
+            server.RemoveEventHandler(Authentication.ValidateResourceParameter.Descriptor);
 
-            server.AddEventHandler<ValidateTokenRequestContext>(handler => handler.UseInlineHandler(Validate));
-            server.AddEventHandler<HandleTokenRequestContext>(handler => handler.UseInlineHandler(Grant));
+            server.AddEventHandler<ValidateTokenRequestContext>(handler => handler.UseInlineHandler(Grants.Validate));
+            server.AddEventHandler<HandleTokenRequestContext>(handler => handler.UseInlineHandler(grants.Grant));
+            server.AddEventHandler<ValidateAuthorizationRequestContext>(handler => handler.UseInlineHandler(Grants.Validate));
+            server.AddEventHandler<ValidateDeviceAuthorizationRequestContext>(handler => handler.UseInlineHandler(Grants.Validate));
+            server.AddEventHandler<HandleDeviceAuthorizationRequestContext>(handler => handler.UseInlineHandler(grants.Grant));
+            server.AddEventHandler<ValidateEndUserVerificationRequestContext>(handler => handler.UseInlineHandler(_ => default));
+            server.AddEventHandler<ValidateRevocationRequestContext>(handler => handler.UseInlineHandler(Grants.Validate));
+            server.AddEventHandler<HandleRevocationRequestContext>(handler => handler.UseInlineHandler(grants.Revoke));
+
+            server.AddEventHandler<ValidateTokenContext>(handler => handler
+                .UseInlineHandler(grants.Read)
+                .SetOrder(ValidateIdentityModelToken.Descriptor.Order - 1));
             server.AddEventHandler<GenerateTokenContext>(handler => handler
                 .UseInlineHandler(context =>
                 {
                     context.SigningCredentials = keys.For((string?)context.Request?[AlgorithmParameter] ?? options.Algorithm);
+                    grants.Write(context);
                     return default;
                 })
                 .SetOrder(AttachSecurityCredentials.Descriptor.Order + 1));
         });
 
         return services;
-    }
-
-    private static ValueTask Validate(ValidateTokenRequestContext context)
-    {
-        if (context.ClientId != ClientId || context.ClientSecret != ClientSecret)
-            context.Reject(Errors.InvalidClient, "Unknown client, or wrong secret.");
-        else if ((string?)context.Request[AlgorithmParameter] is { } algorithm && !SigningKeys.Algorithms.Contains(algorithm))
-            context.Reject(Errors.InvalidRequest, "The algorithm is RS256 or ES256.");
-
-        return default;
-    }
-
-    private static ValueTask Grant(HandleTokenRequestContext context)
-    {
-        OpenIddictRequest request = context.Request;
-        string[] audiences = [.. request.GetAudiences(), .. request.GetResources()];
-
-        var identity = new ClaimsIdentity("LocalM3");
-        identity.SetClaim(Claims.Subject, request.ClientId);
-        identity.SetScopes(request.GetScopes());
-        // What OpenIddict calls resources becomes the access token's `aud`.
-        identity.SetResources(audiences is [] ? [Audience] : audiences);
-
-        context.SignIn(new ClaimsPrincipal(identity));
-        return default;
     }
 }

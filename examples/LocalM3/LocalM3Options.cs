@@ -11,6 +11,20 @@ public sealed class LocalM3Options
     /// <summary>How long an issued token lasts.</summary>
     public TimeSpan TokenLifetime { get; set; } = TimeSpan.FromMinutes(30);
 
+    /// <summary>How long a person's refresh token lasts; each refresh gives a new one.</summary>
+    public TimeSpan RefreshTokenLifetime { get; set; } = TimeSpan.FromDays(14);
+
+    /// <summary>
+    /// How long a used refresh token may come again. Zero: not at all; the second time ends the sign-in, for whoever holds a token of it.
+    /// </summary>
+    public TimeSpan RefreshTokenLeeway { get; set; }
+
+    /// <summary>How long a device's codes wait for a person.</summary>
+    public TimeSpan DeviceCodeLifetime { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long a device must wait between two polls; a faster one is told to slow down. Told in whole seconds, rounded up.</summary>
+    public TimeSpan DeviceInterval { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>What signs tokens, unless a call asks for the other: <c>RS256</c> or <c>ES256</c>.</summary>
     public string Algorithm
     {

@@ -14,7 +14,8 @@ namespace LocalM3;
 /// </summary>
 public sealed class LocalM3Server : IAsyncDisposable
 {
-    private const string McpPath = "/sse";
+    internal const string McpPath = "/sse";
+
     private const int KeptRequests = 10_000;
 
     private readonly LocalM3Options _options;
@@ -26,6 +27,7 @@ public sealed class LocalM3Server : IAsyncDisposable
     private LocalM3Server(LocalM3Options options, Socket socket)
     {
         _options = options;
+        SignIns = new SignIns(options);
         var endPoint = (IPEndPoint)socket.LocalEndPoint!;
         BaseAddress = new Uri($"http://{endPoint}/");
         _app = Build(socket);
@@ -46,11 +48,17 @@ public sealed class LocalM3Server : IAsyncDisposable
     /// <summary>The audience that the tools ask for.</summary>
     public string Audience => Issuer.Audience;
 
-    /// <summary>The one client's id, made up.</summary>
+    /// <summary>The id of the client with a secret, made up.</summary>
     public string ClientId => Issuer.ClientId;
 
-    /// <summary>The one client's secret, made up.</summary>
+    /// <summary>Its secret, made up.</summary>
     public string ClientSecret => Issuer.ClientSecret;
+
+    /// <summary>The id of the client in which people sign in; it has no secret.</summary>
+    public string PublicClientId => Issuer.PublicClientId;
+
+    /// <summary>People's sign-ins: what became of them, and a hand that allows, denies and revokes without a browser.</summary>
+    public SignIns SignIns { get; }
 
     /// <summary>What arrived at <see cref="Endpoint"/> so far, refused requests too; the latest 10,000.</summary>
     public IReadOnlyList<ReceivedRequest> Received => _received.ToArray();
@@ -184,8 +192,9 @@ public sealed class LocalM3Server : IAsyncDisposable
         builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = _ => socket);
 
         services.AddRouting();
-        services.AddIssuer(BaseAddress, _keys, _options);
-        services.AddGate(BaseAddress, _options.TimeProvider);
+        var grants = new Grants(BaseAddress, SignIns, _options);
+        services.AddIssuer(BaseAddress, _keys, grants, _options);
+        services.AddGate(BaseAddress, ResourceMetadata.Address(Endpoint), _options.TimeProvider);
         services.AddSingleton(_ => new MimicDatabase(_options.MoreTables));
         services.AddSingleton(_options.Names);
 
@@ -210,6 +219,8 @@ public sealed class LocalM3Server : IAsyncDisposable
         app.UseAuthentication();
         app.UseAuthorization();
 
+        new SignInPages(BaseAddress, SignIns, grants).Map(app);
+        app.MapResourceMetadata(BaseAddress, Endpoint);
         IEndpointConventionBuilder tools = app.MapMcp(McpPath);
         if (_options.Refusals == Refusals.OverHttp)
             tools.RequireAuthorization(Gate.Policy);

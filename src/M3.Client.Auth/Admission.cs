@@ -98,9 +98,8 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
         return budget;
     }
 
-    /// <summary>What is left of each origin's budget.</summary>
-    public IReadOnlyCollection<BudgetState> GetBudgets(string? subject) =>
-        [.. _budgets.Select(pair => new BudgetState(pair.Key.Host, pair.Key.Port, pair.Value.Limit, pair.Value.CountFree(subject)))];
+    /// <summary>How one subject's budget for each origin stands.</summary>
+    public IReadOnlyCollection<BudgetState> GetBudgets(string? subject) => [.. _budgets.Select(pair => StateOf(pair.Key, pair.Value, subject))];
 
     private bool TryAdmit(HttpRequestMessage request, Origin origin, M3AccessToken token, long now, ref int? calls, out AdmittedRequest admitted)
     {
@@ -113,6 +112,12 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
             return false;
         admitted = new AdmittedRequest(token, permit, null);
         return true;
+    }
+
+    private static BudgetState StateOf(Origin origin, RequestBudget budget, string? subject)
+    {
+        PermitCount count = budget.Count(subject);
+        return new BudgetState(origin.Host, origin.Port, count.Limit, count.Used, count.Left, budget.Window, count.Pause);
     }
 
     private RequestBudget NewBudget(Origin origin)

@@ -30,7 +30,8 @@ internal sealed class M3AuthRegistration
         Telemetry.Budgets = GetBudgets;
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
-        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
+        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan
+            : (tokens as M3TokenProvider)?.SourceTimeout ?? TimeSpan.FromMinutes(2);
     }
 
     public readonly M3AuthOptions Options;
@@ -53,6 +54,9 @@ internal sealed class M3AuthRegistration
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
     public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;
 
+    /// <summary>Where alone the token sent last may go; null: where any may.</summary>
+    public Origin? LastOnlyFor => Volatile.Read(ref _lastSent)?.OnlyFor;
+
     public void RememberSent(M3AccessToken token)
     {
         if (ReferenceEquals(Volatile.Read(ref _lastSent), token))
@@ -68,14 +72,15 @@ internal sealed class M3AuthRegistration
         Volatile.Write(ref _lastSent, token);
     }
 
-    /// <summary>What is left of each origin's budget for the subject of the last call.</summary>
+    /// <summary>How each origin's budget stands for the subject of the last call.</summary>
     public IReadOnlyCollection<BudgetState> GetBudgets() => Admission.GetBudgets(Volatile.Read(ref _lastSent)?.Subject);
 
     /// <summary>Every failure leaves through here: it names this registration's settings, unless its provider's are named already.</summary>
     public void Refused(M3AuthException error, Uri? target)
     {
         Explain(error);
-        Telemetry.Refused(error.Error.ToString(), error.Message, (int?)error.StatusCode, target);
+        // What M3 or a gateway says in its own words may name a subject.
+        Telemetry.Refused(error.Error.ToString(), error.StatusCode is null ? error.Message : M3Answer.Summarize(error), (int?)error.StatusCode, target);
     }
 
     /// <summary>A failure that is not the call's own.</summary>

@@ -58,6 +58,11 @@ internal static partial class M3Answer
             StatusCode = response.StatusCode,
         };
 
+    /// <summary>A refusal without the server's own words: the documented message, and the error code where it is RFC 6750's (section 3.1).</summary>
+    public static string Summarize(M3AuthException error) => error.Challenge?.Error is "invalid_request" or "invalid_token" or InsufficientScope
+        ? $"{error.DocumentedMessage}: {error.Challenge.Error}"
+        : error.DocumentedMessage;
+
     // FastMCP 2 names them in the description only: "Required scope: read:mimic-data".
     private static IEnumerable<string>? ScopesAskedFor(BearerChallenge challenge)
     {

@@ -38,7 +38,7 @@ internal static class AnswerEnd
         }
         else
         {
-            // Of M3's refusal its error is thrown, and nothing more will come.
+            // Of M3's refusal its error is thrown, and nothing more will come. One that a handler inside moved elsewhere may have been sent before.
             permit.Pool.Release(permit, failure is M3AuthException ? TimeSpan.Zero : Grace);
         }
     }

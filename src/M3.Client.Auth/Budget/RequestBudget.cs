@@ -51,14 +51,14 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
             permits.Pause(duration);
     }
 
-    /// <summary>How many calls of one subject there may be within any window.</summary>
-    public int Limit => permits.Limit;
+    /// <summary>The window, which may be a stricter one than this registration's.</summary>
+    public TimeSpan Window => permits.Window;
 
-    /// <summary>How many of them could go now.</summary>
-    public int CountFree(string? subject) => permits.CountFree(subject);
+    /// <summary>How many calls of one subject there may be within any window, and how many there have been.</summary>
+    public PermitCount Count(string? subject) => permits.Count(subject);
 
     /// <summary>The budget in words, for the log.</summary>
-    public string Describe(string? subject) => $"{permits.CountFree(subject).ToString(CultureInfo.InvariantCulture)} left of {Rate}";
+    public string Describe(string? subject) => $"{permits.Count(subject).Left.ToString(CultureInfo.InvariantCulture)} left of {Rate}";
 
     private async ValueTask<PermitResult> TimeAsync(ValueTask<PermitResult> acquiring)
     {

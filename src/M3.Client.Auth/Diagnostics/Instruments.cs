@@ -31,20 +31,24 @@ internal sealed class Instruments
         TokenRequests = CreateHistogram("m3.client.auth.token.request.duration", "How long a token source that is not polled took.", Fetches);
         KeyFetches = CreateHistogram("m3.client.auth.keys.fetch.duration", "How long the issuer's metadata and keys took to fetch.", Fetches);
         BudgetWaits = CreateHistogram("m3.client.auth.budget.wait.duration", "How long calls waited for their turn within M3's rate limit.", Waits);
-        Observe("m3.client.auth.token.expires_in", "s", "Until the current token expires; negative when it has.", client => client.MeasureToken());
-        Observe("m3.client.auth.keys.age", "s", "Since the keys in use were fetched.", client => client.MeasureKeys(keys => keys.AgeInSeconds));
-        Observe("m3.client.auth.keys.usable", "{key}", "Keys that can verify a signature.", client => client.MeasureKeys(keys => keys.Usable));
-        Observe("m3.client.auth.keys.ignored", "{key}", "Keys of the issuer that cannot be used.", client => client.MeasureKeys(keys => keys.Ignored));
-        Observe("m3.client.auth.budget.limit", "{call}", "Tool calls that M3 takes within its window.", client => client.MeasureBudgets(budget => budget.Limit));
-        Observe("m3.client.auth.budget.used", "{call}", "Tool calls that count now.", client => client.MeasureBudgets(budget => budget.Limit - budget.Left));
-        Observe("m3.client.auth.budget.left", "{call}", "Tool calls that could go out now.", client => client.MeasureBudgets(budget => budget.Left));
+        Observe("m3.client.auth.token.expires_in", "s", "Until the current token expires; negative when it has.", Math.Min, client => client.MeasureToken());
+        Observe("m3.client.auth.keys.age", "s", "Since the keys in use were fetched.", Math.Max, client => client.MeasureKeys(keys => keys.AgeInSeconds));
+        Observe("m3.client.auth.keys.usable", "{key}", "Keys that can verify a signature.", Math.Min, client => client.MeasureKeys(keys => keys.Usable));
+        Observe("m3.client.auth.keys.ignored", "{key}", "Keys of the issuer that cannot be used.", Math.Max, client => client.MeasureKeys(keys => keys.Ignored));
+        Observe("m3.client.auth.budget.limit", "{call}", "Tool calls that M3 takes within its window.", Math.Min, client => client.MeasureBudgets(budget => budget.Limit));
+        Observe("m3.client.auth.budget.used", "{call}", "Tool calls that count now.", Math.Max, client => client.MeasureBudgets(budget => budget.Used));
+        Observe("m3.client.auth.budget.left", "{call}", "Tool calls that could go out now.", Math.Min, client => client.MeasureBudgets(budget => budget.Left));
 
         Histogram<double> CreateHistogram(string name, string description, double[] boundaries) =>
             meter.CreateHistogram(name, "s", description, tags: null, new InstrumentAdvice<double> { HistogramBucketBoundaries = boundaries });
 
-        void Observe(string name, string unit, string description, Func<Telemetry, IEnumerable<Measurement<double>>> measure) =>
-            meter.CreateObservableGauge(name, () => _clients.SelectMany(client => measure(client.Key)), unit, description);
+        // Of clients that are told apart by no tag, as those that are built directly, the worst one counts.
+        void Observe(string name, string unit, string description, Func<double, double, double> worst, Func<Telemetry, IEnumerable<Measurement<double>>> measure) =>
+            meter.CreateObservableGauge(name, () => _clients.SelectMany(client => measure(client.Key)).GroupBy(DescribeTags)
+                .Select(same => new Measurement<double>(same.Select(one => one.Value).Aggregate(worst), same.First().Tags)), unit, description);
     }
+
+    private static string DescribeTags(Measurement<double> measurement) => string.Join('\n', measurement.Tags.ToArray().Select(tag => tag.Value));
 
     public static readonly string? Version = typeof(Instruments).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
 

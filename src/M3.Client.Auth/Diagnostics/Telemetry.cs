@@ -104,8 +104,8 @@ internal sealed class Telemetry : IDisposable
     }
 }
 
-/// <summary>What is left of a budget.</summary>
-internal readonly record struct BudgetState(string Host, int Port, int Limit, int Left);
+/// <summary>How the budget for one host stands; a pause is one that M3 itself has asked for, and else zero.</summary>
+internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause);
 
 /// <summary>The keys in use.</summary>
 internal readonly record struct KeyState(double AgeInSeconds, int Usable, int Ignored);

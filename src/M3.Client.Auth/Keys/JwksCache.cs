@@ -188,19 +188,19 @@ internal sealed class JwksCache : IDisposable
         DeferCheck(Deadline.After(now, Backchannel.Timeout));
         Task<KeySet> fetch = _fetch.Announce();
         ActivityContext caller = Telemetry.Caller;
-        _ = Detached.Run(() =>
-        {
-            TimedOperation operation = _telemetry.StartKeyFetch(caller);
-            return _fetch.RunAsync(FetchAsync, (fetched, error) => Conclude(operation, fetched, error));
-        });
+        TimedOperation? operation = null;
+        _ = Detached.Run(() => _fetch.RunAsync(FetchAsync, (fetched, error) => Conclude(operation, fetched, error)));
         return fetch;
+
+        Task<KeySet> FetchAsync(CancellationToken cancellationToken)
+        {
+            operation = _telemetry.StartKeyFetch(caller);
+            return _fetcher.FetchAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken);
+        }
     }
 
-    private Task<KeySet> FetchAsync(CancellationToken cancellationToken) =>
-        _fetcher.FetchAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken);
-
     // Whoever waits gets the keys there are now: a failure is no reason not to use those of before.
-    private (KeySet? Keys, Exception? Error) Conclude(TimedOperation operation, KeySet? fetched, Exception? error)
+    private (KeySet? Keys, Exception? Error) Conclude(TimedOperation? operation, KeySet? fetched, Exception? error)
     {
         BackchannelException? failure = error is null ? null : JwksFetcher.Describe(error, _disposed.IsCancellationRequested);
         (KeySet?, Exception?) answer;
@@ -220,7 +220,7 @@ internal sealed class JwksCache : IDisposable
                 : (null, JwksFetcher.Unavailable(failure.Message, failure));
         }
 
-        operation.End(failure is null ? null : nameof(M3AuthError.JwksUnavailable), failure?.Message);
+        operation?.End(failure is null ? null : nameof(M3AuthError.JwksUnavailable), failure?.Message);
         // Keys there were before, and their story goes on: told once for each change.
         if (before is not null && wasDown != failure is not null && !_disposed.IsCancellationRequested)
         {

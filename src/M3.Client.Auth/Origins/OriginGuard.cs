@@ -10,18 +10,21 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
 {
     private readonly Origin[] _allowed = [.. allowedOrigins.Select(address => new Origin(address))];
 
-    // The first one trusted: the only one where none were named, and in any case the one that nearly every call goes to.
-    private Origin? _first;
+    // Where none were named, the only one: decided once, by the first client's base address or by the first call.
+    private Only? _only;
 
-    // Of the first client that was made: later ones widen nothing.
-    private Origin? _ofBaseAddress;
+    // The first one trusted, which nearly every call goes to.
+    private Origin? _first;
     private bool _plainHttpLogged;
+
+    /// <summary>How many origins were named.</summary>
+    public int Named => _allowed.Length;
 
     /// <summary>A client was made with this base address: where no origins were named, its own is the only one.</summary>
     public void Expect(Uri? baseAddress)
     {
-        if (_allowed.Length == 0 && baseAddress is { IsAbsoluteUri: true, Scheme: "http" or "https" } && Volatile.Read(ref _ofBaseAddress) is null)
-            Interlocked.CompareExchange(ref _ofBaseAddress, new Origin(baseAddress), null);
+        if (_allowed.Length == 0 && Volatile.Read(ref _only) is null && baseAddress is { IsAbsoluteUri: true, Scheme: "http" or "https" })
+            Decide(baseAddress, "the base address's is the only one");
     }
 
     /// <returns>The origin that the request goes to, the same object each time.</returns>
@@ -37,6 +40,15 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
         return isAddress && Volatile.Read(ref _first) is { } first && first.Has(target!) ? first : CheckAnew(target);
     }
 
+    /// <summary>Whether a request goes where its token may go alone; its <c>Host</c> header, too.</summary>
+    /// <exception cref="UntrustedOriginException">It does not.</exception>
+    public static void Confine(HttpRequestMessage request, Origin only)
+    {
+        Uri target = request.RequestUri!;
+        if (!only.Has(target) || (request.Headers.Host is { } host && !(Uri.TryCreate($"{target.Scheme}://{host}/", UriKind.Absolute, out Uri? named) && only.Has(named))))
+            throw new UntrustedOriginException($"{Origin.Describe(target)} (the sign-in was discovered from {only}, and its token goes there only)");
+    }
+
     private Origin CheckAnew(Uri? target)
     {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
@@ -44,21 +56,22 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
         bool isReadable = target.Scheme == Uri.UriSchemeHttp && !target.IsLoopback;
         if (isReadable && requireHttps)
             throw new UntrustedOriginException($"{Origin.Describe(target)} is plain HTTP, over which anybody on the way can read the token");
-        Origin? allowed = FindAllowed(target);
-        if (_allowed.Length > 0 && allowed is null)
-            throw new UntrustedOriginException($"{Origin.Describe(target)} (allowed: {string.Join<Origin>(", ", _allowed)})");
-
-        if (_allowed.Length == 0 && Volatile.Read(ref _ofBaseAddress) is { } expected && !expected.Has(target))
-            throw new UntrustedOriginException($"{Origin.Describe(target)} (no allowed origins are set, so the base address's is the only one: {expected})");
-
-        // Whoever comes first with a call decides, when nobody else did.
-        Origin first = Volatile.Read(ref _first) ?? Remember(new Origin(target));
-        if (_allowed.Length == 0 && !first.Has(target))
-            throw new UntrustedOriginException($"{Origin.Describe(target)} (no allowed origins are set, so the first one used is the only one: {first})");
-
+        Origin trusted = _allowed.Length > 0 ? RequireAllowed(target) : RequireOnly(target);
         if (isReadable && !Interlocked.Exchange(ref _plainHttpLogged, true))
             log.PlainHttp(Origin.Describe(target));
-        return first.Has(target) ? first : allowed!;
+        Interlocked.CompareExchange(ref _first, trusted, null);
+        return trusted;
+    }
+
+    private Origin RequireAllowed(Uri target) => FindAllowed(target)
+        ?? throw new UntrustedOriginException($"{Origin.Describe(target)} (allowed: {string.Join<Origin>(", ", _allowed)})");
+
+    private Origin RequireOnly(Uri target)
+    {
+        Only only = Volatile.Read(ref _only) ?? Decide(target, "the first one used is the only one");
+        return only.Origin.Has(target)
+            ? only.Origin
+            : throw new UntrustedOriginException($"{Origin.Describe(target)} (no allowed origins are set, so {only.Why}: {only.Origin})");
     }
 
     // .NET takes the name that TLS checks from this header, and a gateway the host that it passes the call on to.
@@ -70,7 +83,11 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
             throw new UntrustedOriginException($"the request's Host header is {Printable.Quote(host)}, and its address {Origin.Describe(target)}");
     }
 
-    private Origin Remember(Origin origin) => Interlocked.CompareExchange(ref _first, origin, null) ?? origin;
+    private Only Decide(Uri address, string why)
+    {
+        var only = new Only(new Origin(address), why);
+        return Interlocked.CompareExchange(ref _only, only, null) ?? only;
+    }
 
     private Origin? FindAllowed(Uri target)
     {
@@ -82,4 +99,6 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
 
         return null;
     }
+
+    private sealed record Only(Origin Origin, string Why);
 }

@@ -19,11 +19,14 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
 
         List<string> blockers = [];
         List<string> concerns = [];
+        IReadOnlyCollection<BudgetState> budgets = registration.GetBudgets();
         try
         {
             // What a call would do, too: answered from memory while nothing is due, and no oftener than calls themselves ask the issuer.
             M3AccessToken token = await registration.Tokens.GetTokenAsync(cancellationToken).ConfigureAwait(false);
             ReadToken(registration, token, data, concerns);
+            // The next call's subject, which need not be the last one's.
+            budgets = registration.Admission.GetBudgets(token.Subject);
         }
         catch (M3AuthException e)
         {
@@ -33,7 +36,7 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
         }
 
         ReadKeys(registration, data, concerns);
-        ReadBudget(registration, data, blockers, concerns);
+        ReadBudgets(registration, budgets, data, blockers, concerns);
 
         return blockers.Count > 0 ? new HealthCheckResult(context.Registration.FailureStatus, $"No call can go out: {string.Join("; ", blockers)}", data: data)
             : concerns.Count > 0 ? HealthCheckResult.Degraded(string.Join("; ", concerns), data: data)
@@ -51,7 +54,7 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
         data["token.expires_in"] = Math.Round(left.TotalSeconds);
         if (left > (expiryMargin ?? DefaultMargin(token)) || (registration.Tokens as M3TokenProvider)?.TokenStatus is not { MayBeRenewed: false } status)
             return;
-        concerns.Add($"the token expires in {Duration.Describe(left)}, and "
+        concerns.Add($"The token expires in {Duration.Describe(left)}, and "
             + (status.HasFailed ? "could not be renewed" : "its source has no newer one: somebody has to put it there"));
     }
 
@@ -70,26 +73,33 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
         if (keys.FreshUntil is { } until)
             data["keys.fresh_until"] = Describe(until);
         if (keys.State == JwksState.Stale)
-            concerns.Add($"the issuer's keys are stale, and used until {Describe(keys.UsableUntil!.Value)} at the latest{(keys.LastError is { } why ? $": {why}" : "")}");
+            concerns.Add($"The issuer's keys are stale, and used until {Describe(keys.UsableUntil!.Value)} at the latest{(keys.LastError is { } why ? $": {why}" : "")}");
     }
 
-    // Of several origins the one with the least left.
-    private void ReadBudget(M3AuthRegistration registration, Dictionary<string, object> data, List<string> blockers, List<string> concerns)
+    // The data tell of the origin with the least left.
+    private void ReadBudgets(M3AuthRegistration registration, IReadOnlyCollection<BudgetState> budgets, Dictionary<string, object> data,
+        List<string> blockers, List<string> concerns)
     {
-        BudgetState? least = registration.GetBudgets().OrderBy(budget => (double)budget.Left / budget.Limit).Cast<BudgetState?>().FirstOrDefault();
-        if (least is not { } budget)
+        if (budgets.Count == 0)
             return;
 
-        data["budget.host"] = budget.Host;
-        data["budget.left"] = budget.Left;
-        data["budget.limit"] = budget.Limit;
-        data["budget.window_seconds"] = registration.Options.RateLimitWindow.TotalSeconds;
-        string left = string.Create(CultureInfo.InvariantCulture, $"{budget.Left} of {budget.Limit} calls to {budget.Host} are left within {Duration.Describe(registration.Options.RateLimitWindow)}");
-        if (budget.Left == 0 && registration.Options.RateLimitMode == RateLimitMode.Reject)
-            blockers.Add(left);
-        else if (budget.Left < budget.Limit * budgetMargin || budget.Left == 0)
-            concerns.Add(left);
+        BudgetState[] fewestFirst = [.. budgets.OrderBy(budget => (double)budget.Left / budget.Limit).ThenBy(budget => budget.Host, StringComparer.Ordinal)];
+        BudgetState least = fewestFirst[0];
+        data["budget.host"] = least.Host;
+        data["budget.left"] = least.Left;
+        data["budget.limit"] = least.Limit;
+        data["budget.window_seconds"] = least.Window.TotalSeconds;
+
+        // A provider of the application's own may have another subject for the next call, and an origin that no call went to has all its budget.
+        bool isBlocked = fewestFirst.All(budget => budget.Left == 0)
+            && registration is { Options.RateLimitMode: RateLimitMode.Reject, Tokens: M3TokenProvider } && budgets.Count >= registration.Origins.Named;
+        (isBlocked ? blockers : concerns).AddRange(
+            fewestFirst.Where(budget => budget.Left == 0 || budget.Left < budget.Limit * budgetMargin).Select(Describe));
     }
+
+    private static string Describe(BudgetState budget) => budget.Pause > TimeSpan.Zero
+        ? $"M3 has asked for a pause (Retry-After): no call goes to {budget.Host} for {Duration.Describe(budget.Pause)}"
+        : string.Create(CultureInfo.InvariantCulture, $"{budget.Left} of {budget.Limit} calls to {budget.Host} are left within {Duration.Describe(budget.Window)}");
 
     private static string Describe(DateTimeOffset time) => time.ToString("u", CultureInfo.InvariantCulture);
 }

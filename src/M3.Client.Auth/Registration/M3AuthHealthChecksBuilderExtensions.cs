@@ -8,8 +8,8 @@ public static class M3AuthHealthChecksBuilderExtensions
 {
     /// <summary>
     /// Checks what a call of this client would need. Unhealthy: no call could go out, since there is no valid token, or no call is left in
-    /// the budget. Degraded: the token ends soon and cannot be renewed, the issuer's keys are stale, or few calls are left. The report's
-    /// data are strings and numbers, and no secret or subject is among them.
+    /// the budget for any of its hosts. Degraded: the token ends soon and cannot be renewed, the issuer's keys are stale, or few calls are
+    /// left for a host. The report's data are strings and numbers, and no secret or subject is among them.
     /// </summary>
     /// <param name="builder">The application's health checks.</param>
     /// <param name="clientName">The name of the client: <c>AddHttpClient("m3").AddM3Auth()</c>.</param>

@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Primitives;
 
 namespace M3.Client.Auth;
@@ -5,9 +8,12 @@ namespace M3.Client.Auth;
 /// <summary>Says when the configuration of a running registration changes, since only its tokens follow.</summary>
 internal sealed class SettingsWatch : IDisposable
 {
+    // A secret is among what is compared.
+    private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
+
     private readonly M3AuthOptions _options;
     private readonly Log _log;
-    private readonly IDisposable? _subscription;
+    private readonly List<IDisposable> _subscriptions = [];
     private string _told = "";
 
     /// <param name="options">As they were read at first, with what they were read from.</param>
@@ -16,27 +22,35 @@ internal sealed class SettingsWatch : IDisposable
     {
         _options = options;
         _log = log;
-        if ((options.Configuration ?? options.Section) is not { } configuration)
-            return;
-        _subscription = ChangeToken.OnChange(configuration.GetReloadToken, Compare);
+        // The section may be of another configuration.
+        IConfiguration?[] watched = options.Configuration == options.Section ? [options.Section] : [options.Configuration, options.Section];
+        foreach (IConfiguration configuration in watched.OfType<IConfiguration>())
+            _subscriptions.Add(ChangeToken.OnChange(configuration.GetReloadToken, Compare));
         // It may have changed between the start and the first call.
-        Compare();
+        if (_subscriptions.Count > 0)
+            Compare();
     }
 
-    /// <summary>What the configuration says now, by the settings' names there.</summary>
+    /// <summary>What the configuration says now, by the settings' names there: enough to notice a change by, and nothing to read.</summary>
     public static IReadOnlyDictionary<string, string?> Read(M3AuthOptions options)
     {
         Dictionary<string, string?> values = new(StringComparer.Ordinal);
         foreach (SettingsSource source in Sources(options))
         {
             foreach (string name in SectionNames.All)
-                values[source.NameOf(name)] = source.Find(name);
+                values[source.NameOf(name)] = Fingerprint(source.Find(name));
         }
 
         return values;
     }
 
-    public void Dispose() => _subscription?.Dispose();
+    public void Dispose()
+    {
+        foreach (IDisposable subscription in _subscriptions)
+            subscription.Dispose();
+    }
+
+    private static string? Fingerprint(string? value) => value is null ? null : Convert.ToHexString(HMACSHA256.HashData(Key, Encoding.UTF8.GetBytes(value)));
 
     private static IEnumerable<SettingsSource> Sources(M3AuthOptions options)
     {

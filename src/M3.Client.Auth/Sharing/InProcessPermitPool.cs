@@ -80,10 +80,12 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
         }
     }
 
-    public override int CountFree(string? subject)
+    public override PermitCount Count(string? subject)
     {
         long now = _clock.Now;
-        return Volatile.Read(ref _pausedUntil) > now ? 0 : PermitsOf(subject ?? "", now).Ring.CountFree(now);
+        int limit = Limit;
+        int used = limit - Math.Min(PermitsOf(subject ?? "", now).Ring.CountFree(now), limit);
+        return new PermitCount(limit, used, new TimeSpan(Math.Max(Volatile.Read(ref _pausedUntil) - now, 0)));
     }
 
     private async ValueTask<PermitResult> AcquireInTurnAsync(string subject, int count, Action<TimeSpan> onWait, CancellationToken cancellationToken)

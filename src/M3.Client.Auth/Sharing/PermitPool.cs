@@ -37,8 +37,18 @@ internal abstract class PermitPool
     /// <summary>No permit is at hand for so long: M3 has asked for it.</summary>
     public abstract void Pause(TimeSpan duration);
 
-    /// <summary>How many permits a subject could take now.</summary>
-    public abstract int CountFree(string? subject);
+    /// <summary>How a subject's permits stand now.</summary>
+    public abstract PermitCount Count(string? subject);
+}
+
+/// <summary>How one subject's permits stand.</summary>
+/// <param name="Limit">How many there are.</param>
+/// <param name="Used">How many are with a call, or not free yet.</param>
+/// <param name="Pause">For how long M3 has asked that none is taken; zero: it has not.</param>
+internal readonly record struct PermitCount(int Limit, int Used, TimeSpan Pause)
+{
+    /// <summary>How many could be taken now.</summary>
+    public int Left => Pause > TimeSpan.Zero ? 0 : Limit - Used;
 }
 
 /// <summary>Permits that one call holds.</summary>

@@ -10,6 +10,7 @@ public sealed class TokenSourceContext
     private readonly Telemetry? _telemetry;
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     private readonly string? _clientSecret;
+    private readonly ActivityContext _caller;
     private int _reads;
 
     /// <summary>A context for a test of a source.</summary>
@@ -24,7 +25,7 @@ public sealed class TokenSourceContext
     internal TokenSourceContext(IssuerMetadata metadata, NegativeCache failures, Log log, Telemetry telemetry, string? clientSecret, bool isUrgent)
     {
         (Metadata, Log, IsUrgent) = (metadata, log, isUrgent);
-        (_failures, _telemetry, _clientSecret) = (failures, telemetry, clientSecret);
+        (_failures, _telemetry, _clientSecret, _caller) = (failures, telemetry, clientSecret, Telemetry.Caller);
     }
 
     /// <summary>
@@ -63,11 +64,22 @@ public sealed class TokenSourceContext
     [JsonIgnore]
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
+    /// <summary>The registration's client; null: it has none.</summary>
+    internal string? ClientId { get; init; }
+
+    internal string? ClientSecret => _clientSecret;
+
+    /// <summary>Whether the settings say that no kept sign-in is to be used.</summary>
+    internal bool IsSignedInOff { get; init; }
+
     internal IssuerMetadata? Metadata { get; }
 
     internal Log? Log { get; }
 
     internal bool IsUrgent { get; }
+
+    /// <summary>Whether a source was asked that is not polled, and did not fail a moment ago.</summary>
+    internal bool HasAsked { get; private set; }
 
     /// <summary>Whose failure ended the read; null: nobody's.</summary>
     internal ITokenSource? FailedSource { get; private set; }
@@ -123,15 +135,27 @@ public sealed class TokenSourceContext
     private async Task<TokenReading?> ReadDetachedAsync(ITokenSource source, CancellationToken cancellationToken)
     {
         TokenReading? reading = null;
-        ActivityContext caller = Telemetry.Caller;
+        // A source made of others has left the caller's context already.
+        ActivityContext caller = Activity.Current?.Context ?? _caller;
         await Detached.Run(async () =>
         {
             // What is made of others is timed as they are.
-            TimedOperation? operation = source is FirstOfTokenSource ? null : _telemetry?.StartTokenRequest(caller);
+            bool isOne = source is not FirstOfTokenSource;
+            HasAsked |= isOne;
+            TimedOperation? operation = isOne ? _telemetry?.StartTokenRequest(caller) : null;
             M3AuthException? error = null;
+            Task<TokenReading?>? asking = null;
             try
             {
-                reading = await source.ReadWithSourceAsync(this, cancellationToken).ConfigureAwait(false);
+                asking = source.ReadWithSourceAsync(this, cancellationToken).AsTask();
+                // One that ignores its cancellation is measured all the same.
+                reading = await asking.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
+            {
+                Detached.Abandon(asking);
+                error = Describe(e, source);
+                throw;
             }
             catch (Exception e)
             {

@@ -6,13 +6,16 @@ namespace M3.Client.Auth;
 /// <param name="token">The valid token; null when there is an error.</param>
 /// <param name="error">Why there is none.</param>
 /// <param name="source">The source that answered or failed; null: none was asked.</param>
-internal sealed class Acquisition(CachedToken? token, Exception? error, ITokenSource? source)
+/// <param name="hasAsked">Whether a source that is not polled was asked, rather than its last failure told again.</param>
+internal sealed class Acquisition(CachedToken? token, Exception? error, ITokenSource? source, bool hasAsked = false)
 {
     public readonly CachedToken? Token = token;
 
     public readonly Exception? Error = error;
 
     public readonly ITokenSource? Source = source;
+
+    public readonly bool HasAsked = hasAsked;
 }
 
 /// <summary>Finds one valid token: the one at hand if that is still the right one, else the source's, validated.</summary>
@@ -61,7 +64,7 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
             // What a source returned that is no valid token stands like its failure.
             if (reading is not null)
                 failures.Remember(reading.Source, e, context!.IsUrgent);
-            return new Acquisition(null, e, context is null ? null : reading?.Source ?? context.FailedSource ?? source);
+            return new Acquisition(null, e, context is null ? null : reading?.Source ?? context.FailedSource ?? source, context?.HasAsked == true);
         }
     }
 
@@ -75,12 +78,14 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
             Audience = options.Audience,
             RequiredScopes = (IReadOnlyCollection<string>)options.RequiredScopes,
             TimeProvider = options.TimeProvider,
+            ClientId = options.ClientId,
+            IsSignedInOff = options.SignedIn == false,
         };
 
     private ParsedJwt Parse(TokenReading? reading)
     {
         if (reading is null)
-            throw new MissingTokenException($"looked in {source.DescribeSource()}{DefaultTokenSource.DescribeMissingHalf(options)}");
+            throw DefaultTokenSource.Missing(source, options);
         if (_refusal is { } refusal && refusal.Raw == reading.Token && ReferenceEquals(refusal.Keys, jwks.Current))
             refusal.Error.Throw();
         return ParsedJwt.Parse(reading.Token);

@@ -6,14 +6,12 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed class TokenCache : IDisposable
 {
-    /// <summary>How long a source may take.</summary>
-    public static readonly TimeSpan SourceTimeout = TimeSpan.FromMinutes(2);
-
     private readonly TokenAcquirer _acquirer;
     private readonly JwksCache _jwks;
     private readonly Log _log;
     private readonly Telemetry _telemetry;
     private readonly string _prefix;
+    private readonly TimeSpan _sourceTimeout;
     private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
 
@@ -28,15 +26,19 @@ internal sealed class TokenCache : IDisposable
     // Logged once, until a renewal succeeds again.
     private bool _renewalFailureLogged;
 
-    public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, Telemetry telemetry, string prefix)
+    // Counted once: each look at a polled source finds the same.
+    private Type? _countedFailure;
+
+    public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, Telemetry telemetry, string prefix, TimeSpan sourceTimeout)
     {
         _acquirer = acquirer;
         _jwks = jwks;
         _log = log;
         _telemetry = telemetry;
         _prefix = prefix;
+        _sourceTimeout = sourceTimeout;
         _clock = new Clock(timeProvider);
-        _refresh = new SingleFlight<Acquisition>(timeProvider, SourceTimeout, _disposed.Token);
+        _refresh = new SingleFlight<Acquisition>(timeProvider, sourceTimeout, _disposed.Token);
         telemetry.SecondsToExpiry = () => GetStatus() is { } status && status.ExpiresAt != DateTimeOffset.MaxValue ? (status.ExpiresAt - timeProvider.GetUtcNow()).TotalSeconds : null;
     }
 
@@ -121,7 +123,7 @@ internal sealed class TokenCache : IDisposable
         lock (_gate)
         {
             return _current is { } current
-                ? new TokenStatus(current.Token.ExpiresAt, current.IsPolled, _renewalFailureLogged)
+                ? new TokenStatus(current.ExpiresAt, current.IsPolled, _renewalFailureLogged)
                 : null;
         }
     }
@@ -155,14 +157,14 @@ internal sealed class TokenCache : IDisposable
     private Task RefreshAsync(CachedToken? current, M3AccessToken? rejected) => _refresh.RunAsync(
         cancellationToken => _acquirer.AcquireAsync(current, rejected, cancellationToken),
         (found, failure) => Conclude(current, rejected, found ?? new Acquisition(null, failure is TimeoutException
-            ? new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true)
+            ? new TokenRequestFailedException($"no token within {Duration.Describe(_sourceTimeout)}", isTransient: true)
             : failure, null)));
 
     private (Acquisition? Found, Exception? Error) Conclude(CachedToken? current, M3AccessToken? rejected, Acquisition found)
     {
         string? notRenewed = null;
         Exception? failure = found.Error;
-        bool isNew = false;
+        bool isCounted = false;
         if (failure is M3AuthException error)
             error.Prefix ??= _prefix;
 
@@ -172,6 +174,8 @@ internal sealed class TokenCache : IDisposable
             if (_disposed.IsCancellationRequested)
                 return (null, Disposed());
 
+            isCounted = failure is null ? found.Token!.Token.Value != _current?.Token.Value : found.HasAsked || failure.GetType() != _countedFailure;
+            _countedFailure = failure?.GetType();
             Moment now = _clock.Now;
             bool isPolled = found.Source?.PollInterval is not null;
             bool isUsable = rejected is null && current is not null && current.IsUsable(now, _jwks);
@@ -182,7 +186,6 @@ internal sealed class TokenCache : IDisposable
                     if (rejected is not null)
                         _rejections.Extend(now);
                     _renewalFailureLogged = false;
-                    isNew = found.Token!.Token.Value != _current?.Token.Value;
                     Volatile.Write(ref _current, found.Token);
                     break;
 
@@ -199,7 +202,7 @@ internal sealed class TokenCache : IDisposable
             }
         }
 
-        if (failure is not null || isNew)
+        if (isCounted)
             _telemetry.Renewed(failure is null ? null : (failure as M3AuthException)?.Error.ToString() ?? failure.GetType().FullName);
         if (notRenewed is not null)
             _log.NotRenewed(notRenewed, found.Token!.ExpiresAt);

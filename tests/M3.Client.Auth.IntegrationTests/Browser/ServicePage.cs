@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Deque.AxeCore.Playwright;
 using M3.Client.Auth.IntegrationTests.Errors;
 using Microsoft.Playwright;
 
@@ -42,27 +41,6 @@ internal sealed class ServicePage : IAsyncDisposable
 
     /// <summary>What stands behind a term, in a list of terms.</summary>
     public ILocator Definition(string part, string term) => Part(part).Locator($"dt:text-is(\"{term}\") + dd");
-
-    /// <summary>Keeps pictures of it: narrow and wide, light and dark. In none does it scroll sideways, or shut somebody out.</summary>
-    public async Task KeepPicturesAsync(string state)
-    {
-        string folder = Path.Combine(TestContext.CurrentContext.WorkDirectory, "screenshots");
-        foreach (int width in (int[])[400, 1400])
-        {
-            await Page.SetViewportSizeAsync(width, 900);
-            foreach (ColorScheme scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
-            {
-                await Page.EmulateMediaAsync(new() { ColorScheme = scheme });
-                string path = Path.Combine(folder, $"{state}-{width}-{scheme}.png".ToLowerInvariant());
-                await Page.ScreenshotAsync(new() { FullPage = true, Path = path });
-                TestContext.AddTestAttachment(path);
-
-                Assert.That(await Page.EvaluateAsync<int>("document.documentElement.scrollWidth"), Is.LessThanOrEqualTo(width), $"scrolls sideways: {path}");
-                var violations = (await Page.RunAxe()).Violations;
-                Assert.That(violations.Select(violation => $"{violation.Help}: {string.Join(", ", violation.Nodes.Select(node => node.Html))}"), Is.Empty, path);
-            }
-        }
-    }
 
     /// <summary>Nobody but the service was asked, and the token is in nothing that it answered.</summary>
     public async Task AssertNothingLeftAsync(string token)

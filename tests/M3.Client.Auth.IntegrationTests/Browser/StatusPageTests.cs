@@ -7,27 +7,8 @@ namespace M3.Client.Auth.IntegrationTests.Browser;
 
 /// <summary>What a person sees who opens the example service's page.</summary>
 [Platform(Exclude = "Win")]
-public sealed class StatusPageTests : LocalM3Fixture
+public sealed class StatusPageTests : BrowserFixture
 {
-    private IPlaywright _playwright = null!;
-    private IBrowser _browser = null!;
-
-    [OneTimeSetUp]
-    public async Task LaunchAsync()
-    {
-        SetDefaultExpectTimeout(20_000);
-        _playwright = await Playwright.CreateAsync();
-        _browser = await Chromium.LaunchAsync(_playwright);
-    }
-
-    [OneTimeTearDown]
-    public async Task CloseAsync()
-    {
-        if (_browser is not null)
-            await _browser.CloseAsync();
-        _playwright?.Dispose();
-    }
-
     [Test]
     public async Task With_a_good_token_it_shows_the_chart_whose_token_it_is_and_each_call_drain_the_budget()
     {
@@ -60,7 +41,7 @@ public sealed class StatusPageTests : LocalM3Fixture
         await Expect(page.Part("Budget").GetByRole(AriaRole.Meter)).ToHaveJSPropertyAsync("value", 98);
         await Expect(page.Part("Last refusals")).ToContainTextAsync("None since the service started.");
 
-        await page.KeepPicturesAsync("good-token");
+        await page.Page.KeepPicturesAsync("good-token");
         await page.AssertNothingLeftAsync(token);
 
         ExampleResult service = await page.StopServiceAsync();
@@ -112,7 +93,7 @@ public sealed class StatusPageTests : LocalM3Fixture
             await Expect(page.Button("Call M3")).ToHaveAttributeAsync("aria-disabled", "false");
         }
 
-        await page.KeepPicturesAsync("expired-token");
+        await page.Page.KeepPicturesAsync("expired-token");
         await page.AssertNothingLeftAsync(token);
     }
 
@@ -132,7 +113,7 @@ public sealed class StatusPageTests : LocalM3Fixture
         await Expect(page.Part("Last refusals")).ToContainTextAsync("Invalid token signature");
         await Expect(page.Part("Last refusals").GetByRole(AriaRole.Link)).ToHaveAttributeAsync("href", new Regex("#jwks-unavailable$"));
 
-        await page.KeepPicturesAsync("issuer-down");
+        await page.Page.KeepPicturesAsync("issuer-down");
         await page.AssertNothingLeftAsync(token);
     }
 
@@ -155,11 +136,11 @@ public sealed class StatusPageTests : LocalM3Fixture
         Volatile.Write(ref isDown, true);
 
         await Expect(page.Part("Health")).ToContainTextAsync("Degraded");
-        await Expect(page.Part("Health")).ToContainTextAsync("the issuer's keys are stale");
+        await Expect(page.Part("Health")).ToContainTextAsync("The issuer's keys are stale");
         await Expect(page.Definition("Issuer's keys", "State")).ToContainTextAsync("Stale: past their lifetime; used until 2");
         await page.Button("Call M3").ClickAsync();
         await Expect(page.Part("Budget")).ToContainTextAsync("M3 answered with 8 rows.");
-        await page.KeepPicturesAsync("stale-keys");
+        await page.Page.KeepPicturesAsync("stale-keys");
     }
 
     [Test]
@@ -184,7 +165,7 @@ public sealed class StatusPageTests : LocalM3Fixture
         await Expect(page.Part("Last refusals").GetByRole(AriaRole.Listitem)).ToContainTextAsync(["Rate limit exceeded"]);
         await Expect(page.Definition("Token", "Expires")).ToContainTextAsync(new Regex("in 2[0-9] min"));
 
-        await page.KeepPicturesAsync("budget-spent");
+        await page.Page.KeepPicturesAsync("budget-spent");
         await page.AssertNothingLeftAsync(token);
     }
 
@@ -204,5 +185,5 @@ public sealed class StatusPageTests : LocalM3Fixture
     }
 
     private Task<ServicePage> OpenAsync(params (string Name, string Value)[] environment) =>
-        ServicePage.OpenAsync(_browser, [.. M3.ClientEnvironment, .. environment.Select(variable => KeyValuePair.Create(variable.Name, variable.Value))]);
+        ServicePage.OpenAsync(Browser, [.. M3.ClientEnvironment, .. environment.Select(variable => KeyValuePair.Create(variable.Name, variable.Value))]);
 }

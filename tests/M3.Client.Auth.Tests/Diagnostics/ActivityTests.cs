@@ -44,6 +44,21 @@ public sealed class ActivityTests
         Assert.That(request.StatusDescription, Does.StartWith("Token request failed: "));
     }
 
+    // A chain of sources leaves the caller's context before its sources do.
+    [Test]
+    public async Task So_is_the_one_of_a_source_in_a_chain()
+    {
+        using var fixture = new ClientFixture();
+        using var observed = new ObservedClient(options => options.TokenSource = TokenSources.FirstOf(
+            TokenSources.From(_ => new((string?)null)), TokenSources.From(_ => new(fixture.Token))));
+        using Activity caller = ObservedClient.StartCaller();
+
+        await observed.CallAsync();
+
+        Assert.That(observed.Activities.Where(activity => activity.OperationName == "m3.request_token").Select(activity => activity.ParentSpanId),
+            Is.EqualTo((ActivitySpanId[])[caller.SpanId, caller.SpanId]));
+    }
+
     [Test]
     public async Task What_the_source_asks_is_a_child_of_the_token_request()
     {
@@ -106,6 +121,20 @@ public sealed class ActivityTests
 
         Activity refused = observed.Activities.Single(activity => activity.OperationName == "m3.refuse_request");
         Assert.That((refused.GetTagItem("m3.refused_by"), refused.GetTagItem("http.response.status_code"), refused.GetTagItem("error.type")), Is.EqualTo(("server", 401, "TokenExpired")));
+    }
+
+    // A gateway may name the subject in its own words.
+    [TestCase("Bearer error=\"invalid_token\", error_description=\"ada@hospital.test may not\"", "OAuth2 authentication failed: invalid_token")]
+    [TestCase("Bearer error=\"ada@hospital.test\", error_description=\"ada@hospital.test may not\"", "OAuth2 authentication failed")]
+    [TestCase("Bearer", "OAuth2 authentication failed")]
+    public async Task What_M3_says_in_its_own_words_stays_out_of_the_span(string challenge, string description)
+    {
+        using var observed = new ObservedClient();
+        observed.Fixture.Server.Answer = request => FakeM3.Refuse(request, challenge);
+
+        await observed.FailAsync();
+
+        Assert.That(observed.Activities.Single(activity => activity.OperationName == "m3.refuse_request").StatusDescription, Is.EqualTo(description));
     }
 
     [Test]

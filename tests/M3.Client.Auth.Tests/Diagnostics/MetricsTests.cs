@@ -175,9 +175,90 @@ public sealed class MetricsTests
         };
 
         await observed.CallAsync();
-        Assert.That(observed.Collect()[$"m3.client.auth.budget.left {Budget}"], Is.Zero);
+        IReadOnlyDictionary<string, double> paused = observed.Collect();
+        Assert.That((paused[$"m3.client.auth.budget.left {Budget}"], paused[$"m3.client.auth.budget.used {Budget}"]), Is.EqualTo((0, 1)));
         observed.Advance(TimeSpan.FromSeconds(31));
         Assert.That(observed.Collect()[$"m3.client.auth.budget.left {Budget}"], Is.EqualTo(99));
+    }
+
+    [Test]
+    public async Task A_failure_that_is_only_told_again_is_no_further_attempt_to_renew()
+    {
+        int asked = 0;
+        using var onDemand = new ObservedClient(options => options.TokenSource = TokenSources.From(_ =>
+        {
+            asked++;
+            throw new HttpRequestException("down");
+        }));
+        using var polled = new ObservedClient();
+        polled.Fixture.Token = null;
+        for (int i = 0; i < 5; i++)
+        {
+            await onDemand.FailAsync();
+            await polled.FailAsync();
+            polled.Advance(TimeSpan.FromSeconds(2));
+        }
+
+        Assert.That((asked, onDemand.Collect()["m3.client.auth.token.renewals error.type=TokenRequestFailed"]), Is.EqualTo((1, 1)));
+        Assert.That(polled.Collect()["m3.client.auth.token.renewals error.type=MissingToken"], Is.EqualTo(1));
+
+        onDemand.Advance(TimeSpan.FromMinutes(1));
+        await onDemand.FailAsync();
+        polled.Fixture.Token = polled.Fixture.NewToken();
+        await polled.CallAsync();
+        polled.Fixture.Token = null;
+        polled.Advance(TimeSpan.FromHours(1));
+        await polled.FailAsync();
+
+        Assert.That((asked, onDemand.Collect()["m3.client.auth.token.renewals error.type=TokenRequestFailed"]), Is.EqualTo((2, 2)));
+        Assert.That(polled.Collect()["m3.client.auth.token.renewals error.type=MissingToken"], Is.EqualTo(2), "it had a token in between");
+    }
+
+    // What gives no answer is found by its duration, too.
+    [Test]
+    public async Task A_source_that_never_answers_is_timed_and_its_span_ends()
+    {
+        using var observed = new ObservedClient(options => options.TokenSource = TokenSources.From(_ => new(new TaskCompletionSource<string?>().Task)));
+        Task<M3AuthException> failing = observed.FailAsync();
+
+        await KeyCacheFixture.UntilAsync(() =>
+        {
+            observed.Advance(TimeSpan.FromMinutes(1));
+            return failing.IsCompleted;
+        }, "its time is up");
+
+        Assert.That((await failing).Error, Is.EqualTo(M3AuthError.TokenRequestFailed));
+        await KeyCacheFixture.UntilAsync(() => observed.Collect().ContainsKey("m3.client.auth.token.request.duration error.type=TokenRequestFailed"), "it is timed");
+        Assert.That(observed.Activities.Select(activity => activity.OperationName), Does.Contain("m3.request_token"));
+    }
+
+    [Test]
+    public async Task A_token_whose_expiry_is_not_checked_expires_never()
+    {
+        using var observed = new ObservedClient(options => options.ValidateLifetime = false);
+        observed.Fixture.Token = observed.Fixture.NewToken(claims => claims["exp"] = observed.Fixture.Now.AddMinutes(-5).ToUnixTimeSeconds());
+
+        await observed.CallAsync();
+
+        Assert.That(observed.Collect().Keys, Has.None.Contains("expires_in"));
+    }
+
+    // No tag tells them apart, so that OpenTelemetry would keep whichever came last.
+    [Test]
+    public async Task Of_clients_that_were_built_directly_the_worst_one_is_told()
+    {
+        List<Metric> metrics = [];
+        using MeterProvider provider = Sdk.CreateMeterProviderBuilder().AddMeter("M3.Client.Auth").AddInMemoryExporter(metrics).Build();
+        using var first = new ClientFixture();
+        using var second = new ClientFixture();
+        first.Token = first.NewToken(claims => claims["exp"] = first.Now.AddSeconds(17).ToUnixTimeSeconds());
+        (await first.CallAsync()).Dispose();
+        (await second.CallAsync()).Dispose();
+
+        provider.ForceFlush();
+
+        foreach (ref readonly MetricPoint point in metrics.Single(metric => metric.Name == "m3.client.auth.token.expires_in").GetMetricPoints())
+            Assert.That(point.GetGaugeLastValueDouble(), Is.EqualTo(17).Or.LessThan(17), "another test's may be older");
     }
 
     [Test]

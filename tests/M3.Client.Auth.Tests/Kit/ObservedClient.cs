@@ -18,7 +18,8 @@ internal sealed class ObservedClient : IDisposable
     private readonly MeterProvider _meterProvider;
     private readonly TracerProvider _tracerProvider;
 
-    public ObservedClient(Action<M3AuthOptions>? configure = null, Action<IHealthChecksBuilder, string>? addHealth = null)
+    public ObservedClient(Action<M3AuthOptions>? configure = null, Action<IHealthChecksBuilder, string>? addHealth = null,
+        Action<IServiceCollection, string, ClientFixture>? addOthers = null)
     {
         _tracerProvider = Sdk.CreateTracerProviderBuilder().AddSource("M3.Client.Auth").AddProcessor(new Collector(this)).Build();
         _meterProvider = Sdk.CreateMeterProviderBuilder().AddMeter("M3.Client.Auth").AddInMemoryExporter(_metrics).Build();
@@ -33,6 +34,7 @@ internal sealed class ObservedClient : IDisposable
             configure?.Invoke(options);
         });
         (addHealth ?? ((checks, name) => checks.AddM3Auth(name)))(services.AddHealthChecks(), Name);
+        addOthers?.Invoke(services, Name, Fixture);
         _services = services.BuildServiceProvider();
     }
 

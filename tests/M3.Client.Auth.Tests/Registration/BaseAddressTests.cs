@@ -52,6 +52,18 @@ public sealed class BaseAddressTests
         await Assert.ThatAsync(() => app.CallAsync(Elsewhere), Throws.TypeOf<UntrustedOriginException>());
     }
 
+    // A handler that somebody took from the factory may be used before the first client is made.
+    [Test]
+    public async Task A_call_before_the_first_client_decides_and_no_base_address_later_contradicts_it()
+    {
+        using var app = new App(builder => builder.ConfigureHttpClient(client => client.BaseAddress = ClientFixture.Address).AddM3Auth());
+        await app.CallByHandlerAsync(Elsewhere);
+
+        await app.CallAsync(Elsewhere);
+        await Assert.ThatAsync(() => app.CallAsync(ClientFixture.Address), Throws.TypeOf<UntrustedOriginException>().With.Message.EqualTo(
+            "Token withheld from untrusted origin: https://m3.test:443 (no allowed origins are set, so the first one used is the only one: https://elsewhere.test:443)"));
+    }
+
     // What is refused elsewhere must not make the first address a known one.
     [Test]
     public async Task Plain_http_is_refused_at_the_base_address_as_well_and_stays_so()
@@ -85,6 +97,12 @@ public sealed class BaseAddressTests
         public ClientFixture Fixture { get; } = new();
 
         public async Task CallAsync(Uri address) => (await _services.GetRequiredService<IHttpClientFactory>().CreateClient("m3").GetAsync(address)).Dispose();
+
+        public async Task CallByHandlerAsync(Uri address)
+        {
+            using var invoker = new HttpMessageInvoker(_services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("m3"), disposeHandler: false);
+            (await invoker.SendAsync(new HttpRequestMessage(HttpMethod.Get, address), default)).Dispose();
+        }
 
         public void Dispose()
         {

@@ -8,6 +8,8 @@ namespace M3.Client.Auth.Tests.Registration;
 [Parallelizable(ParallelScope.All)]
 public sealed class HealthCheckTests
 {
+    private static readonly M3SharedState Shared = M3SharedState.CreateInProcess();
+
     [Test]
     public async Task With_a_valid_token_it_is_healthy_and_tells_what_it_knows()
     {
@@ -82,7 +84,7 @@ public sealed class HealthCheckTests
         HealthReportEntry entry = await observed.CheckHealthAsync();
 
         Assert.That(entry.Status, Is.EqualTo(HealthStatus.Degraded));
-        Assert.That(entry.Description, Is.EqualTo("the token expires in 5 min, and its source has no newer one: somebody has to put it there"));
+        Assert.That(entry.Description, Is.EqualTo("The token expires in 5 min, and its source has no newer one: somebody has to put it there"));
     }
 
     [Test]
@@ -124,7 +126,7 @@ public sealed class HealthCheckTests
         await KeyCacheFixture.UntilAsync(() => observed.Fixture.Log.Warnings.Any(), "the renewal has failed");
 
         HealthReportEntry entry = await observed.CheckHealthAsync();
-        Assert.That((entry.Status, entry.Description), Is.EqualTo((HealthStatus.Degraded, "the token expires in 48 s, and could not be renewed")));
+        Assert.That((entry.Status, entry.Description), Is.EqualTo((HealthStatus.Degraded, "The token expires in 48 s, and could not be renewed")));
     }
 
     [Test]
@@ -139,7 +141,7 @@ public sealed class HealthCheckTests
         HealthReportEntry entry = await observed.CheckHealthAsync();
 
         Assert.That((entry.Status, entry.Data["keys.state"]), Is.EqualTo((HealthStatus.Degraded, "Stale")));
-        Assert.That(entry.Description, Does.StartWith("the issuer's keys are stale, and used until 2026-11-24 13:00:00Z at the latest: "));
+        Assert.That(entry.Description, Does.StartWith("The issuer's keys are stale, and used until 2026-11-24 13:00:00Z at the latest: "));
     }
 
     [Test]
@@ -168,6 +170,70 @@ public sealed class HealthCheckTests
         await observed.CallAsync();
 
         Assert.That((await observed.CheckHealthAsync()).Status, Is.EqualTo(HealthStatus.Degraded));
+    }
+
+    [Test]
+    public async Task One_spent_origin_of_two_is_degraded_since_calls_to_the_other_go_and_two_are_unhealthy()
+    {
+        using var observed = new ObservedClient(options =>
+        {
+            options.RateLimitRequests = 1;
+            options.AllowedOrigins.Add(ClientFixture.Address);
+            options.AllowedOrigins.Add(new Uri("https://second.test"));
+        });
+        await observed.CallAsync();
+        HealthReportEntry one = await observed.CheckHealthAsync();
+        (await observed.Client.PostAsync("https://second.test/", new StringContent("{}"))).Dispose();
+        HealthReportEntry both = await observed.CheckHealthAsync();
+
+        Assert.That((one.Status, one.Description), Is.EqualTo((HealthStatus.Degraded, "0 of 1 calls to m3.test are left within 60 min")));
+        Assert.That((both.Status, both.Description), Is.EqualTo((HealthStatus.Unhealthy,
+            "No call can go out: 0 of 1 calls to m3.test are left within 60 min; 0 of 1 calls to second.test are left within 60 min")));
+    }
+
+    [Test]
+    public async Task The_budget_is_the_one_of_the_next_calls_subject()
+    {
+        using var observed = new ObservedClient(options => options.RateLimitRequests = 1);
+        await observed.CallAsync();
+        observed.Fixture.Token = observed.Fixture.NewToken(claims => claims["sub"] = "somebody else");
+        observed.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.That((await observed.CheckHealthAsync()).Status, Is.EqualTo(HealthStatus.Healthy));
+        await observed.CallAsync();
+        Assert.That((await observed.CheckHealthAsync()).Status, Is.EqualTo(HealthStatus.Unhealthy));
+    }
+
+    // Who the next call is for only the application knows.
+    [Test]
+    public async Task A_spent_budget_of_a_provider_of_the_applications_own_is_degraded_only()
+    {
+        using var observed = new ObservedClient(options => options.RateLimitRequests = 1, addOthers: (services, name, fixture) =>
+            services.AddKeyedSingleton<IM3TokenProvider>(name, (_, _) => new UsersInTurn(fixture)));
+        await observed.CallAsync();
+
+        Assert.That((await observed.CheckHealthAsync()).Status, Is.EqualTo(HealthStatus.Degraded));
+        await observed.CallAsync();
+    }
+
+    [Test]
+    public async Task A_pause_that_M3_asked_for_is_named_and_the_window_is_the_pools()
+    {
+        using var sender = new ObservedClient(options => (options.SharedState, options.RateLimitWindow) = (Shared, TimeSpan.FromHours(2)));
+        await sender.CallAsync();
+        using var observed = new ObservedClient(options => (options.SharedState, options.TimeProvider) = (Shared, sender.Fixture.Clock));
+        observed.Fixture.Server.Answer = request =>
+        {
+            var response = new HttpResponseMessage(System.Net.HttpStatusCode.TooManyRequests) { RequestMessage = request };
+            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(30));
+            return response;
+        };
+        await observed.CallAsync();
+
+        HealthReportEntry entry = await observed.CheckHealthAsync();
+
+        Assert.That((entry.Status, entry.Description), Is.EqualTo((HealthStatus.Unhealthy, "No call can go out: M3 has asked for a pause (Retry-After): no call goes to m3.test for 30 s")));
+        Assert.That((entry.Data["budget.left"], entry.Data["budget.window_seconds"]), Is.EqualTo((0, 7200.0)));
     }
 
     [Test]
@@ -230,5 +296,15 @@ public sealed class HealthCheckTests
             Assert.That($"{entry.Description} {string.Join(' ', entry.Data)} {entry.Exception}", Does.Not.Contain("eyJ").And.Not.Contains("researcher"));
             Assert.That(entry.Data.Values, Is.All.TypeOf<string>().Or.TypeOf<int>().Or.TypeOf<double>());
         }
+    }
+
+    private sealed class UsersInTurn(ClientFixture fixture) : IM3TokenProvider
+    {
+        private int _calls;
+
+        public ValueTask<M3AccessToken> GetTokenAsync(CancellationToken cancellationToken = default) =>
+            new(new M3AccessToken(fixture.NewToken(), subject: $"user {_calls++ / 2}"));
+
+        public ValueTask<M3AccessToken> RenewTokenAsync(M3AccessToken rejected, CancellationToken cancellationToken = default) => new(rejected);
     }
 }

@@ -128,6 +128,46 @@ public sealed class SectionTests
             "Settings have changed in the configuration (M3:Audience, M3:ClientSecret): they take effect when the application is started anew; only tokens are read again",
         ]));
         Assert.That(app.ClientFixture.Log.Everything, Does.Not.Contain("s3cr3t"));
+        Assert.That(string.Join(' ', app.Options.AtStart!.Values), Does.Not.Contain("s3cr3t"), "a debugger shows it");
+        Assert.That(app.Options.AtStart, Does.ContainKey("M3:ClientSecret"));
+    }
+
+    [Test]
+    public async Task A_section_of_another_configuration_is_watched_as_well_as_the_applications_own()
+    {
+        IConfigurationRoot others = Configuration(("M3:IssuerUrl", FakeIssuer.Url), ("M3:Audience", ClientFixture.Audience));
+        using var app = new SectionApp(others);
+        await app.CallAsync();
+
+        others["M3:Audience"] = "others";
+        others.Reload();
+        app.Change("M3_OAUTH2_CLIENT_ID", "pull");
+
+        Assert.That(app.ClientFixture.Log.Warnings.Select(line => line.Split('(', ')')[1]), Is.EqualTo((string[])["M3:Audience", "M3_OAUTH2_CLIENT_ID, M3:Audience"]));
+    }
+
+    [Test]
+    public async Task A_check_that_the_section_turns_off_is_named_as_it_stands_there()
+    {
+        using var app = new SectionApp(("M3:IssuerUrl", FakeIssuer.Url), ("M3:Audience", ClientFixture.Audience), ("M3:ValidateAudience", "false"), ("M3_OAUTH2_VALIDATE_ISS", "false"));
+
+        await app.CallAsync();
+
+        Assert.That(app.ClientFixture.Log.Warnings.Select(line => line[..line.IndexOf('|', StringComparison.Ordinal)].Trim()), Is.EqualTo((string[])
+        [
+            "The check of the token's audience is off (M3:ValidateAudience=false)",
+            "The check of the token's issuer is off (M3_OAUTH2_VALIDATE_ISS=false)",
+        ]));
+    }
+
+    [Test]
+    public async Task With_OAuth2_off_a_token_in_the_section_is_warned_of()
+    {
+        using var app = new SectionApp(("M3:Enabled", "false"), ("M3:Token", "eyJ"));
+
+        await app.CallAsync();
+
+        Assert.That(app.ClientFixture.Log.Warnings, Has.Exactly(1).Contains("M3_OAUTH2_ENABLED"));
     }
 
     [Test]
@@ -170,11 +210,21 @@ public sealed class SectionTests
         }
 
         public SectionApp(bool isWired, params (string Name, string Value)[] settings)
+            : this(Configuration(settings), sectionOf: null, isWired)
         {
-            _configuration = Configuration(settings);
+        }
+
+        public SectionApp(IConfigurationRoot sectionOf)
+            : this(Configuration(), sectionOf, isWired: true)
+        {
+        }
+
+        private SectionApp(IConfigurationRoot configuration, IConfigurationRoot? sectionOf, bool isWired)
+        {
+            _configuration = configuration;
             var services = new ServiceCollection();
             services.AddSingleton<IConfiguration>(_configuration).AddSingleton<ILoggerFactory>(ClientFixture.Log);
-            services.AddHttpClient("m3").ConfigurePrimaryHttpMessageHandler(() => ClientFixture.Server).AddM3Auth(_configuration.GetSection("M3"), options =>
+            services.AddHttpClient("m3").ConfigurePrimaryHttpMessageHandler(() => ClientFixture.Server).AddM3Auth((sectionOf ?? _configuration).GetSection("M3"), options =>
             {
                 ClientFixture.Wire(options);
                 if (!isWired)

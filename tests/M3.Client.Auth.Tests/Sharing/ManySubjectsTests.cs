@@ -57,7 +57,7 @@ public sealed class ManySubjectsTests
                 Call(pool, Name((thread * Subjects) + i));
         });
 
-        Assert.That(Enumerable.Range(0, Threads * Subjects).Select(i => pool.CountFree(Name(i))), Has.All.Zero);
+        Assert.That(Enumerable.Range(0, Threads * Subjects).Select(i => pool.Count(Name(i)).Left), Has.All.Zero);
     }
 
     private static string Name(int i) => i.ToString(CultureInfo.InvariantCulture);

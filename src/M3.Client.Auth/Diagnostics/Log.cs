@@ -34,7 +34,7 @@ internal sealed partial class Log
 
     public void KeysNotRefreshed(string reason, DateTimeOffset until) => KeysNotRefreshed(reason, Describe(until));
 
-    public void TokenFileIsOpen(string path) => OpenTokenFile(Printable.Text(path));
+    public void SecretFileIsOpen(string content, string path) => OpenSecretFile(content, Printable.Text(path));
 
     public void SignedIn(string? subject, string issuer, DateTimeOffset since) => SignedIn(Printable.Quote(subject), Printable.Text(issuer), Describe(since));
 
@@ -98,8 +98,8 @@ internal sealed partial class Log
     [LoggerMessage(6, LogLevel.Warning, "The token could not be renewed: {Reason}. The current one is used until {Until}")]
     private partial void NotRenewed(string reason, string until);
 
-    [LoggerMessage(8, LogLevel.Warning, "The token file {Path} can be read by other users; give it mode 600", EventName = "TokenFileIsOpen")]
-    private partial void OpenTokenFile(string path);
+    [LoggerMessage(8, LogLevel.Warning, "The {Content} file {Path} can be read by other users; give it mode 600", EventName = "TokenFileIsOpen")]
+    private partial void OpenSecretFile(string content, string path);
 
     [LoggerMessage(9, LogLevel.Information, "M3's rate limit is reached: waiting {Delay} for the next request")]
     private partial void WaitingForBudget(string delay);

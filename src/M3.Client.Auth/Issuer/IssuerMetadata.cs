@@ -132,13 +132,18 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         if (ReadEndpoint(metadata, name) is not { } address)
             return null;
 
-        string?[]? methods = metadata.TryGetProperty(OidcConstants.Discovery.TokenEndpointAuthenticationMethodsSupported, out JsonElement list)
-            && list.ValueKind == JsonValueKind.Array
+        string?[]? methods = ReadList(metadata, OidcConstants.Discovery.TokenEndpointAuthenticationMethodsSupported);
+        return new TokenEndpoint(
+            address,
+            TakesBasic: methods is null || methods.Contains(OidcConstants.EndpointAuthenticationMethods.BasicAuthentication)
+                || !methods.Contains(OidcConstants.EndpointAuthenticationMethods.PostBody),
+            ReadList(metadata, OidcConstants.Discovery.TokenEndpointAuthSigningAlgorithmsSupported));
+    }
+
+    private static string?[]? ReadList(JsonElement metadata, string name) =>
+        metadata.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array
             ? [.. list.EnumerateArray().Select(StrictJson.ReadString)]
             : null;
-        return new TokenEndpoint(address, methods is null || methods.Contains(OidcConstants.EndpointAuthenticationMethods.BasicAuthentication)
-            || !methods.Contains(OidcConstants.EndpointAuthenticationMethods.PostBody));
-    }
 
     // OpenID Connect Discovery 1.0 first; RFC 8414 inserts its part between the host and the issuer's path.
     private Uri AddressOf(int index)

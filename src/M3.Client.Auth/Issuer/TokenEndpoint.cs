@@ -5,4 +5,5 @@ namespace M3.Client.Auth;
 /// <param name="TakesBasic">
 /// <c>client_secret_basic</c>, which is the default where the metadata does not say (RFC 8414, section 2); else <c>client_secret_post</c>.
 /// </param>
-internal sealed record TokenEndpoint(Uri Address, bool TakesBasic);
+/// <param name="SigningAlgorithms">What it takes client assertions signed by; null: it does not say.</param>
+internal sealed record TokenEndpoint(Uri Address, bool TakesBasic, IReadOnlyCollection<string?>? SigningAlgorithms = null);

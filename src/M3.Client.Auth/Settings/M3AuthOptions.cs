@@ -106,6 +106,21 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary><c>M3_OAUTH2_CLIENT_SECRET_FILE</c>. Default null. A file that holds the client secret; needs <see cref="ClientId"/>.</summary>
     public string? ClientSecretFile { get; set; }
 
+    /// <summary><c>M3_OAUTH2_CLIENT_KEY_FILE</c>. Default null. A private key instead of a secret: <see cref="TokenSources.ClientCredentialsWithKey"/>; needs <see cref="ClientId"/>.</summary>
+    public string? ClientKeyFile { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_KEY_ID</c>. Default null: the JWK's own; with PEM none. The <c>kid</c> that the issuer knows the key by.</summary>
+    public string? ClientKeyId { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_ASSERTION_FILE</c>. Default null. An assertion (RFC 7523, section 2.2) that somebody else keeps fresh; needs <see cref="ClientId"/>.</summary>
+    public string? ClientAssertionFile { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_ASSERTION_AUDIENCE</c>. Default null: the issuer; at Entra ID and Okta the token endpoint. Whom the assertion that the key signs is for.</summary>
+    public string? ClientAssertionAudience { get; set; }
+
+    /// <summary><c>M3_OAUTH2_RESOURCE</c>. Default null. M3's resource indicator (RFC 8707), an absolute URI without fragment, sent with token requests.</summary>
+    public string? Resource { get; set; }
+
     /// <summary>
     /// <c>M3_OAUTH2_SIGNED_IN</c>. Whether the sign-in that <c>m3-token login</c> kept for this user counts, as the last source of the default
     /// chain. Default null: for scripts (<see cref="M3HttpClient.Create"/>, <see cref="FromEnvironment"/>), and not with <c>AddM3Auth</c>, so

@@ -4,20 +4,22 @@ using Duende.IdentityModel.Client;
 namespace M3.Client.Auth;
 
 /// <summary>Client credentials (RFC 6749, section 4.4) at the token endpoint that the issuer's metadata names.</summary>
-internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSourceContext, CancellationToken, Task<string>> readSecret, IReadOnlyDictionary<string, string>? parameters) : INamedTokenSource
+internal sealed class ClientCredentialsTokenSource(string clientId, ClientCredential credential, IReadOnlyDictionary<string, string>? parameters) : INamedTokenSource
 {
     public string Name => $"client credentials of {Printable.Quote(clientId)}";
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         IssuerMetadata metadata = context.Metadata ?? throw new InvalidOperationException("Client credentials can be read by a provider only: it knows the issuer's token endpoint.");
-        string secret = await readSecret(context, cancellationToken).ConfigureAwait(false);
+        ClientProof prove = await credential(context, cancellationToken).ConfigureAwait(false);
+        string? secret = null;
         using var timeout = new CancellationTokenSource(Backchannel.Timeout, context.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
             TokenEndpoint endpoint = await metadata.FindTokenEndpointAsync(either.Token).ConfigureAwait(false);
-            using ClientCredentialsTokenRequest request = CreateRequest(endpoint, secret, context);
+            using ClientCredentialsTokenRequest request = CreateRequest(endpoint, context);
+            secret = prove(request, endpoint);
             TokenResponse response = await context.Backchannel.RequestClientCredentialsTokenAsync(request, either.Token).ConfigureAwait(false);
             return new TokenAnswer(response, Name, Backchannel.Describe(endpoint.Address), secret).ReadToken();
         }
@@ -37,20 +39,20 @@ internal sealed class ClientCredentialsTokenSource(string clientId, Func<TokenSo
         }
     }
 
-    private ClientCredentialsTokenRequest CreateRequest(TokenEndpoint endpoint, string secret, TokenSourceContext context)
+    private ClientCredentialsTokenRequest CreateRequest(TokenEndpoint endpoint, TokenSourceContext context)
     {
         var request = new ClientCredentialsTokenRequest
         {
             Address = endpoint.Address.AbsoluteUri,
             ClientId = clientId,
-            ClientSecret = secret,
-            ClientCredentialStyle = endpoint.TakesBasic ? ClientCredentialStyle.AuthorizationHeader : ClientCredentialStyle.PostBody,
         };
         Dictionary<string, string> form = new(StringComparer.Ordinal);
         if (context.RequiredScopes.Count > 0)
             form[OidcConstants.TokenRequest.Scope] = string.Join(' ', context.RequiredScopes);
         if (context.Audience is { } audience)
             form[OidcConstants.TokenRequest.Audience] = audience;
+        if (context.Resource is { } resource)
+            form[OidcConstants.TokenRequest.Resource] = resource;
         foreach ((string name, string value) in parameters ?? new Dictionary<string, string>())
             form[name] = value;
         foreach ((string name, string value) in form)

@@ -82,7 +82,7 @@ internal sealed class TokenAnswer(ProtocolResponse response, string asker, strin
         catch (InvalidTokenFormatException e)
         {
             e.Remedy = "Have the issuer give this client a JWT for M3: the request names {prefix}AUDIENCE as its 'audience', and some issuers want a "
-                + "'resource' (RFC 8707) or a scope of M3's API instead (the parameters of TokenSources.ClientCredentials).";
+                + "'resource' ({prefix}RESOURCE, RFC 8707) or a scope of M3's API instead (the parameters of TokenSources.ClientCredentials).";
             throw;
         }
     }

@@ -57,6 +57,9 @@ public sealed class TokenSourceContext
     /// <summary>The audience that the token must be for.</summary>
     public string? Audience { get; init; }
 
+    /// <summary>The resource that the token is asked for (RFC 8707, section 2); null, the default: none is named.</summary>
+    public string? Resource { get; init; }
+
     /// <summary>The scopes that the token must have. Default: none.</summary>
     public IReadOnlyCollection<string> RequiredScopes { get; init; } = [];
 

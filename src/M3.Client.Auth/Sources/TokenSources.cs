@@ -60,7 +60,50 @@ public static class TokenSources
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
         ArgumentException.ThrowIfNullOrWhiteSpace(clientSecret);
-        return new ClientCredentialsTokenSource(clientId, (_, _) => Task.FromResult(clientSecret), parameters);
+        return new ClientCredentialsTokenSource(clientId, ClientCredentialKinds.Secret(clientSecret), parameters);
+    }
+
+    /// <summary>
+    /// Client credentials of a client that has a private key instead of a secret: <c>private_key_jwt</c> (RFC 7523, section 2.2; OpenID Connect Core 1.0,
+    /// section 9), signed RS256 or PS256 with RSA from 2048 bits, ES256 with P-256.
+    /// </summary>
+    /// <param name="clientId">The client's id.</param>
+    /// <param name="keyFile">The key's file, read anew for each token: PEM (PKCS#8, PKCS#1 or SEC1, not encrypted), a JWK, or a JWKS with one private key.</param>
+    /// <param name="keyId">The <c>kid</c> that the issuer knows the key by. Default null: the JWK's own; with PEM none.</param>
+    /// <param name="audience">Whom the assertion is for. Default null: the issuer; at Entra ID and Okta the token endpoint.</param>
+    /// <param name="parameters">As for <see cref="ClientCredentials"/>.</param>
+    public static ITokenSource ClientCredentialsWithKey(
+        string clientId, string keyFile, string? keyId = null, string? audience = null, IReadOnlyDictionary<string, string>? parameters = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
+        ArgumentException.ThrowIfNullOrWhiteSpace(keyFile);
+        return new ClientCredentialsTokenSource(clientId, ClientCredentialKinds.KeyFile(clientId, keyFile, keyId, audience), parameters);
+    }
+
+    /// <summary>
+    /// Client credentials of a client that somebody else vouches for: a federated assertion (RFC 7523, section 2.2) from a file which that
+    /// somebody keeps fresh, such as Kubernetes' projected service account token.
+    /// </summary>
+    /// <param name="clientId">The client's id.</param>
+    /// <param name="assertionFile">The assertion's file, read anew for each token.</param>
+    /// <param name="parameters">As for <see cref="ClientCredentials"/>.</param>
+    public static ITokenSource ClientCredentialsWithAssertion(string clientId, string assertionFile, IReadOnlyDictionary<string, string>? parameters = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
+        ArgumentException.ThrowIfNullOrWhiteSpace(assertionFile);
+        return new ClientCredentialsTokenSource(clientId, ClientCredentialKinds.AssertionFile(assertionFile), parameters);
+    }
+
+    /// <summary>As the other, with an assertion that a delegate gets, such as GitHub Actions' ID token.</summary>
+    /// <param name="clientId">The client's id.</param>
+    /// <param name="readAssertion">Returns the assertion; called for each token.</param>
+    /// <param name="parameters">As for <see cref="ClientCredentials"/>.</param>
+    public static ITokenSource ClientCredentialsWithAssertion(
+        string clientId, Func<CancellationToken, ValueTask<string>> readAssertion, IReadOnlyDictionary<string, string>? parameters = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
+        ArgumentNullException.ThrowIfNull(readAssertion);
+        return new ClientCredentialsTokenSource(clientId, ClientCredentialKinds.Assertion(readAssertion), parameters);
     }
 
     /// <summary>
@@ -105,12 +148,8 @@ public static class TokenSources
     }
 
     /// <summary>Client credentials whose secret a file holds, read anew each time.</summary>
-    internal static ITokenSource ClientCredentialsFromFile(string clientId, string path)
-    {
-        var file = new TextFile(path);
-        return new ClientCredentialsTokenSource(clientId, async (context, cancellationToken) =>
-            (await file.ReadAsync(context.TimeProvider, onOpened: null, cancellationToken).ConfigureAwait(false)).Trim(), null);
-    }
+    internal static ITokenSource ClientCredentialsFromFile(string clientId, string path) =>
+        new ClientCredentialsTokenSource(clientId, ClientCredentialKinds.SecretFile(path), parameters: null);
 
     /// <summary>The configuration's other providers than the environment, whose copy in it is as old as the process.</summary>
     internal static ITokenSource FromConfigurationWithoutEnvironment(IConfiguration configuration, string key) =>

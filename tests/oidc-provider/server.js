@@ -1,5 +1,6 @@
 // The certified OpenID provider "oidc-provider" as an issuer for M3: client credentials, JWT access tokens for M3's audience, signed
-// RS256 or ES256 as the resource asked for says; and a public native client whose refresh tokens rotate, the use of an old one ending the
+// RS256 or ES256 as the resource asked for says; for each public key in the variable CLIENT_JWKS a client m3-key-ALG that proves itself by
+// private_key_jwt; and a public native client whose refresh tokens rotate, the use of an old one ending the
 // sign-in. Nobody fills in forms here: /test/sign-in gives a refresh token, /test/device?user_code=...&say=yes answers a device code, and
 // /test/counts tells how often the token endpoint was asked, and with what outcome. Prints its issuer on one line, and serves until its standard input ends.
 import { generateKeyPairSync } from 'node:crypto';
@@ -25,7 +26,16 @@ server.listen(0, '127.0.0.1', () => {
       grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
       redirect_uris: ['http://127.0.0.1/callback'],
       response_types: ['code'],
-    }],
+    }, ...JSON.parse(process.env.CLIENT_JWKS ?? '[]').map((key) => ({
+      client_id: `m3-key-${key.alg}`,
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: key.alg,
+      jwks: { keys: [key] },
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    }))],
+    enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256'] },
     jwks: {
       keys: [
         jwk('rsa', { modulusLength: 2048 }, { alg: 'RS256', kid: 'rsa' }),

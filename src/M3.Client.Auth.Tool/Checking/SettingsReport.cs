@@ -86,6 +86,11 @@ internal static class SettingsReport
         yield return new("CLIENT_ID", options.ClientId);
         yield return new("CLIENT_SECRET", null);
         yield return new("CLIENT_SECRET_FILE", options.ClientSecretFile);
+        yield return new("CLIENT_KEY_FILE", options.ClientKeyFile);
+        yield return new("CLIENT_KEY_ID", options.ClientKeyId);
+        yield return new("CLIENT_ASSERTION_FILE", options.ClientAssertionFile);
+        yield return new("CLIENT_ASSERTION_AUDIENCE", options.ClientAssertionAudience);
+        yield return new("RESOURCE", options.Resource);
         yield return new("RATE_LIMIT_ENABLED", options.RateLimitEnabled);
         yield return new("RATE_LIMIT_REQUESTS", options.RateLimitRequests);
         yield return Seconds("RATE_LIMIT_WINDOW", options.RateLimitWindow);

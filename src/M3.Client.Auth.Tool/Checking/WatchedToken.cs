@@ -37,8 +37,8 @@ internal sealed class WatchedToken : ITokenSource
 
     /// <summary>What to say of half a pair of client credentials: an id alone gets no token. Null: nothing.</summary>
     public static string? DescribeMissingHalf(M3AuthOptions options, string prefix) =>
-        options is { ClientId: not null, ClientSecret: null, ClientSecretFile: null }
-            ? $"{prefix}CLIENT_ID is set, but neither {prefix}CLIENT_SECRET nor {prefix}CLIENT_SECRET_FILE is"
+        options is { ClientId: not null, ClientSecret: null, ClientSecretFile: null, ClientKeyFile: null, ClientAssertionFile: null }
+            ? $"{prefix}CLIENT_ID is set, but none of {prefix}CLIENT_SECRET, {prefix}CLIENT_SECRET_FILE, {prefix}CLIENT_KEY_FILE and {prefix}CLIENT_ASSERTION_FILE is"
             : null;
 
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
@@ -68,6 +68,8 @@ internal sealed class WatchedToken : ITokenSource
             yield return ($"client credentials of {id}", TokenSources.ClientCredentials(id, secret));
         else if (options.ClientId is { } client && options.ClientSecretFile is { } file)
             yield return ($"client credentials of {client}", new SecretFromFile(client, file, report));
+        else if (DefaultTokenSource.CreateClientCredentials(options) is { } credentials)
+            yield return ($"client credentials of {options.ClientId}", credentials);
     }
 
     /// <summary>Client credentials whose secret a file holds, read with the bounds of a token's file.</summary>

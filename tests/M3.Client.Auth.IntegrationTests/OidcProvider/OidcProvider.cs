@@ -27,7 +27,8 @@ internal sealed class OidcProvider : IAsyncDisposable
     public string IssuerUrl { get; }
 
     /// <summary>Starts it on a port that the system picks; where it cannot run, the test is skipped and says why.</summary>
-    public static async Task<OidcProvider> StartAsync()
+    /// <param name="clientJwks">The public keys of clients that prove themselves by one, a JSON array; the client's id is <c>m3-key-</c> and the key's <c>alg</c>.</param>
+    public static async Task<OidcProvider> StartAsync(string clientJwks = "[]")
     {
         string folder = Path.GetFullPath(Path.Combine(Folder(), "../../oidc-provider"));
         if (!Directory.Exists(Path.Combine(folder, "node_modules")))
@@ -39,6 +40,7 @@ internal sealed class OidcProvider : IAsyncDisposable
             process = Process.Start(new ProcessStartInfo("node", "server.js")
             {
                 WorkingDirectory = folder,
+                Environment = { ["CLIENT_JWKS"] = clientJwks },
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

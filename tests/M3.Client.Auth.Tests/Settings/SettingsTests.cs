@@ -74,6 +74,11 @@ public sealed class SettingsTests(bool fromEnvironment)
             ("CLIENT_ID", "pull"),
             ("CLIENT_SECRET", "s3cret"),
             ("CLIENT_SECRET_FILE", "/run/secrets/secret"),
+            ("CLIENT_KEY_FILE", "/run/secrets/key"),
+            ("CLIENT_KEY_ID", "k1"),
+            ("CLIENT_ASSERTION_FILE", "/run/secrets/assertion"),
+            ("CLIENT_ASSERTION_AUDIENCE", "https://issuer.test/token"),
+            ("RESOURCE", "https://m3.test/sse"),
             ("ALLOWED_ORIGINS", "https://m3.test, https://m3.test:8443/sse http://localhost:3000"),
             ("REQUIRE_HTTPS", "false"),
             ("VALIDATE_SIGNATURE", "false"),
@@ -97,6 +102,8 @@ public sealed class SettingsTests(bool fromEnvironment)
             Assert.That(options.ClientId, Is.EqualTo("pull"));
             Assert.That(options.ClientSecret, Is.EqualTo("s3cret"));
             Assert.That(options.ClientSecretFile, Is.EqualTo("/run/secrets/secret"));
+            Assert.That(new[] { options.ClientKeyFile, options.ClientKeyId, options.ClientAssertionFile, options.ClientAssertionAudience, options.Resource },
+                Is.EqualTo(["/run/secrets/key", "k1", "/run/secrets/assertion", "https://issuer.test/token", "https://m3.test/sse"]));
             Assert.That(options.AllowedOrigins, Is.EqualTo([new Uri("https://m3.test"), new Uri("https://m3.test:8443/sse"), new Uri("http://localhost:3000")]));
             Assert.That(options.RequireHttps, Is.False);
             Assert.That(options.ValidateSignature, Is.False);

@@ -13,7 +13,7 @@ namespace M3.Client.Auth.Tests.Sources;
 public sealed class ClientKeyTests
 {
     private static readonly RSA Rsa = FakeIssuer.OtherRsa;
-    private static readonly ECDsa Ec = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private static readonly ECDsa Ec = FakeIssuer.SharedEcdsa;
 
     private static IEnumerable<TestCaseData> Keys =>
     [

@@ -47,7 +47,7 @@ internal static class ClientKeyReader
     {
         // OpenSSL's older way marks it in a header, which no PEM reader of today takes.
         if (text.Contains("ENCRYPTED", StringComparison.Ordinal))
-            throw Unusable("its private key is encrypted, and nobody could be asked for the password: decrypt it (openssl pkey -in FILE) and protect the file by its mode");
+            throw Unusable("its private key is encrypted, and nobody can be asked for its password here; decrypt it (openssl pkey -in FILE), and protect the file by its mode");
 
         List<(string Label, string Pem)> keys = [];
         List<string> labels = [];

@@ -86,6 +86,7 @@ internal static class SettingsReport
         yield return new("CLIENT_ID", options.ClientId);
         yield return new("CLIENT_SECRET", null);
         yield return new("CLIENT_SECRET_FILE", options.ClientSecretFile);
+        yield return new("SIGNED_IN", options.SignedIn, options.SignedIn is null ? "(for scripts)" : null);
         yield return new("RATE_LIMIT_ENABLED", options.RateLimitEnabled);
         yield return new("RATE_LIMIT_REQUESTS", options.RateLimitRequests);
         yield return Seconds("RATE_LIMIT_WINDOW", options.RateLimitWindow);

@@ -41,7 +41,10 @@ internal sealed class WatchedToken : ITokenSource
             ? $"{prefix}CLIENT_ID is set, but neither {prefix}CLIENT_SECRET nor {prefix}CLIENT_SECRET_FILE is"
             : null;
 
-    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
+        (await ReadWithSourceAsync(context, cancellationToken))?.Token;
+
+    public async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         foreach ((string place, ITokenSource source) in _places)
         {
@@ -52,7 +55,7 @@ internal sealed class WatchedToken : ITokenSource
                 _report.Notes.Add($"{_missingHalf}: half a pair of client credentials gets no token");
             Text = reading.Token;
             _report.Redaction.HideToken(Text);
-            return Text;
+            return new TokenReading(Text, this) { OnlyFor = reading.OnlyFor };
         }
 
         Place = "nowhere";
@@ -68,6 +71,8 @@ internal sealed class WatchedToken : ITokenSource
             yield return ($"client credentials of {id}", TokenSources.ClientCredentials(id, secret));
         else if (options.ClientId is { } client && options.ClientSecretFile is { } file)
             yield return ($"client credentials of {client}", new SecretFromFile(client, file, report));
+        if (options.SignedIn ?? true)
+            yield return ("the sign-in kept by m3-token login", TokenSources.SignedIn());
     }
 
     /// <summary>Client credentials whose secret a file holds, read with the bounds of a token's file.</summary>

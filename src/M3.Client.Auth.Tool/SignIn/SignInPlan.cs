@@ -27,7 +27,7 @@ internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audi
             ? parsed.GetValue(SignInOptions.Issuer) ?? settings.IssuerUrl ?? throw Missing("issuer", "M3's address, or --issuer", prefix + "ISSUER_URL")
             : ChooseIssuer(found, parsed.GetValue(SignInOptions.Issuer));
         string? resource = parsed.GetValue(ResourceIndicator) ?? found?.Resource;
-        string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null ? settings.Audience : null) ?? found?.Resource
+        string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null || settings.IssuerUrl == issuer ? settings.Audience : null) ?? found?.Resource
             ?? throw Missing("audience", "--audience", prefix + "AUDIENCE");
         string clientId = parsed.GetValue(SignInOptions.ClientId) ?? settings.ClientId
             ?? throw Missing("client", "--client-id: whoever runs the issuer registers one for m3-token, a public client with the device code grant", prefix + "CLIENT_ID");

@@ -177,6 +177,7 @@ public sealed class ConfigurationPageTests
     private static string Another(PropertyInfo option) => option.PropertyType switch
     {
         { } type when type == typeof(bool) => option.GetValue(new M3AuthOptions()) is true ? "false" : "true",
+        { } type when type == typeof(bool?) => "true",
         { } type when type == typeof(int) || type == typeof(TimeSpan) => "7",
         { } type when type == typeof(RateLimitMode) => nameof(RateLimitMode.Wait),
         _ => "https://elsewhere.example",

@@ -219,7 +219,7 @@ public sealed class LocalM3Server : IAsyncDisposable
         app.UseAuthentication();
         app.UseAuthorization();
 
-        app.MapSignInPages(new SignInPages(BaseAddress, SignIns, grants));
+        new SignInPages(BaseAddress, SignIns, grants).Map(app);
         app.MapResourceMetadata(BaseAddress, Endpoint);
         IEndpointConventionBuilder tools = app.MapMcp(McpPath);
         if (_options.Refusals == Refusals.OverHttp)

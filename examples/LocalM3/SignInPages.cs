@@ -15,9 +15,16 @@ internal sealed class SignInPages(Uri address, SignIns signIns, Grants grants)
 
     // What a form of ours adds to the authorization request that it carries.
     private static readonly string[] Added = [Decision, Person];
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Post];
     private static readonly string[] Schemes = [OpenIddictServerAspNetCoreDefaults.AuthenticationScheme];
 
-    public IResult Authorize(HttpContext http)
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapMethods("/" + Issuer.AuthorizationPath, Methods, Authorize);
+        routes.MapMethods("/" + Issuer.VerificationPath, Methods, Device);
+    }
+
+    private IResult Authorize(HttpContext http)
     {
         OpenIddictRequest request = http.GetOpenIddictServerRequest()!;
         string[] audiences = grants.Audiences(request, isPerson: true);
@@ -34,7 +41,7 @@ internal sealed class SignInPages(Uri address, SignIns signIns, Grants grants)
             : Results.SignIn(grants.ForPerson(person, request.GetScopes(), audiences), authenticationScheme: Schemes[0]);
     }
 
-    public IResult Device(HttpContext http)
+    private IResult Device(HttpContext http)
     {
         string? userCode = http.GetOpenIddictServerRequest()?.UserCode;
         if (userCode is null)
@@ -83,15 +90,4 @@ internal sealed class SignInPages(Uri address, SignIns signIns, Grants grants)
         from value in (ImmutableArray<string?>?)parameter.Value ?? []
         where value is not null
         select KeyValuePair.Create(parameter.Key, value);
-}
-
-internal static class SignInPagesExtensions
-{
-    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Post];
-
-    public static void MapSignInPages(this IEndpointRouteBuilder routes, SignInPages pages)
-    {
-        routes.MapMethods("/" + Issuer.AuthorizationPath, Methods, pages.Authorize);
-        routes.MapMethods("/" + Issuer.VerificationPath, Methods, pages.Device);
-    }
 }

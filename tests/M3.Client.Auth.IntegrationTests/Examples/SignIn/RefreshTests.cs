@@ -133,6 +133,20 @@ public sealed class RefreshTests
     }
 
     [Test]
+    public async Task A_device_code_is_no_refresh_token_and_a_refresh_token_no_device_code()
+    {
+        Answer device = await _client.StartDeviceAsync();
+        Answer tokens = await _client.SignInAsync();
+
+        Answer refreshed = await _client.RefreshAsync(device["device_code"]);
+        Answer polled = await _client.PostAsync(
+            "connect/token", ("grant_type", ForeignClient.DeviceGrant), ("client_id", _m3.PublicClientId), ("device_code", tokens["refresh_token"]));
+
+        Assert.That(refreshed.Error, Is.EqualTo("invalid_grant"));
+        Assert.That(polled.Error, Is.EqualTo("invalid_grant"));
+    }
+
+    [Test]
     public async Task A_persons_sign_ins_can_be_ended_from_a_test()
     {
         Answer ada = await _client.SignInAsync("ada");

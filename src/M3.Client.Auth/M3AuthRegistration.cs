@@ -30,7 +30,8 @@ internal sealed class M3AuthRegistration
         Telemetry.Budgets = GetBudgets;
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
-        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
+        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan
+            : (tokens as M3TokenProvider)?.SourceTimeout ?? TimeSpan.FromMinutes(2);
     }
 
     public readonly M3AuthOptions Options;

@@ -36,6 +36,10 @@ internal sealed partial class Log
 
     public void TokenFileIsOpen(string path) => OpenTokenFile(Printable.Text(path));
 
+    public void SignedIn(string? subject, string issuer, DateTimeOffset since) => SignedIn(Printable.Quote(subject), Printable.Text(issuer), Describe(since));
+
+    public void SignInNotKept(string reason) => NotKept(Printable.WithoutToken(reason));
+
     public void LimitsDiffer(string origin, int limit, TimeSpan window) => LimitsDiffer(origin, limit, Duration.Describe(window));
 
     public void WaitingForBudget(TimeSpan delay) => WaitingForBudget(Duration.Describe(delay));
@@ -117,6 +121,12 @@ internal sealed partial class Log
 
     [LoggerMessage(14, LogLevel.Warning, "Settings have changed in the configuration ({Settings}): they take effect when the application is started anew; only tokens are read again")]
     public partial void SettingsChanged(string settings);
+
+    [LoggerMessage(15, LogLevel.Information, "Signed in as {Subject} at {Issuer}, kept since {Since}")]
+    private partial void SignedIn(string subject, string issuer, string since);
+
+    [LoggerMessage(16, LogLevel.Warning, "The next start will not find this sign-in: {Reason}", EventName = "SignInNotKept")]
+    private partial void NotKept(string reason);
 
     [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
     private partial void KeysFetched(string address, int usable, string keyIds, int ignored);

@@ -10,6 +10,9 @@ internal sealed class Backchannel : IDisposable
 {
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
+    /// <summary>Marks a request that must not be sent twice: the issuer may have seen it although no answer came.</summary>
+    public static readonly HttpRequestOptionsKey<bool> Once = new("M3.Client.Auth.Once");
+
     private const int MaxBytes = 1024 * 1024;
     private const int MaxRedirects = 3;
 
@@ -134,16 +137,17 @@ internal sealed class Backchannel : IDisposable
         {
             // A handler that ignores its cancellation must not hold up everybody.
             sending = _sender.SendAsync(request, cancellationToken);
+            bool mayRepeat = _retry is not null && !(request.Options.TryGetValue(Once, out bool isOnce) && isOnce);
             try
             {
                 response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (HttpRequestException) when (_retry is not null)
+            catch (HttpRequestException) when (mayRepeat)
             {
                 // On to the next try.
             }
 
-            if (response is null || (_retry is not null && Retry.IsTransient(response)))
+            if (response is null || (mayRepeat && Retry.IsTransient(response)))
             {
                 response?.Dispose();
                 response = null;

@@ -128,6 +128,10 @@ public sealed class M3AccessToken : IFormattable
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     internal AuthenticationHeaderValue Header { get; }
 
+    /// <summary>The only place that it may be sent to, whatever else is allowed; null: there is no such rule. Set before anybody else has the token.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    internal Origin? OnlyFor;
+
     /// <summary>Whose token it is and how long it lasts; never the token.</summary>
     public override string ToString() =>
         $"M3AccessToken {{ Subject = {Printable.Quote(Subject)}, Issuer = {Printable.Quote(Issuer)}, ExpiresAt = {ExpiresAt:u} }}";

@@ -18,11 +18,22 @@ internal static class DefaultTokenSource
             chain.Add(TokenSources.ClientCredentials(id, secret));
         else if (options.ClientId is { } clientId && options.ClientSecretFile is { } file)
             chain.Add(TokenSources.ClientCredentialsFromFile(clientId, file));
+        if (options.SignedIn ?? options.IsScript)
+            chain.Add(TokenSources.SignedIn());
         return chain.Count == 1 ? chain[0] : new FirstOfTokenSource(chain);
     }
 
-    /// <summary>What else to say when there is no token: a client's id alone gets none.</summary>
-    public static string DescribeMissingHalf(M3AuthOptions options) =>
+    /// <summary>The error of a source that has no token.</summary>
+    public static MissingTokenException Missing(ITokenSource source, M3AuthOptions options)
+    {
+        var error = new MissingTokenException($"looked in {source.DescribeSource()}{DescribeMissingHalf(options)}");
+        if (options.TokenSource is null && (options.SignedIn ?? options.IsScript))
+            error.Remedy = "Sign in once with m3-token login, or set {prefix}TOKEN to an access token from your provider, or configure another token source.";
+        return error;
+    }
+
+    // A client's id alone gets no token.
+    private static string DescribeMissingHalf(M3AuthOptions options) =>
         options is { TokenSource: null, ClientId: not null, ClientSecret: null, ClientSecretFile: null }
             ? $"; {options.Prefix}CLIENT_ID is set, but neither {options.Prefix}CLIENT_SECRET nor {options.Prefix}CLIENT_SECRET_FILE is"
             : "";

@@ -107,6 +107,13 @@ public sealed class M3AuthOptions : IFormattable
     public string? ClientSecretFile { get; set; }
 
     /// <summary>
+    /// <c>M3_OAUTH2_SIGNED_IN</c>. Whether the sign-in that <c>m3-token login</c> kept for this user counts, as the last source of the default
+    /// chain. Default null: for scripts (<see cref="M3HttpClient.Create"/>, <see cref="FromEnvironment"/>), and not with <c>AddM3Auth</c>, so
+    /// that no service runs silently as a person. False: nowhere, not even by <see cref="TokenSources.SignedIn"/>.
+    /// </summary>
+    public bool? SignedIn { get; set; }
+
+    /// <summary>
     /// <c>M3_OAUTH2_ALLOWED_ORIGINS</c>, commas or spaces between. Scheme, host and port of where the token may go; paths are
     /// ignored. Default empty: the first origin that the registration is used with becomes its only one.
     /// </summary>
@@ -155,6 +162,9 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>The prefix that the settings were read with; names them in errors and names the token's variable.</summary>
     internal string Prefix { get; set; } = SettingNames.DefaultPrefix;
 
+    /// <summary>Whether a person runs the program that they are for, so that the person's own sign-in counts unless they say otherwise.</summary>
+    internal bool IsScript { get; set; }
+
     /// <summary>The client's name at the factory; null: it is built directly.</summary>
     internal string? ClientName { get; set; }
 
@@ -173,7 +183,7 @@ public sealed class M3AuthOptions : IFormattable
     public static M3AuthOptions FromEnvironment(string prefix = SettingNames.DefaultPrefix)
     {
         ArgumentNullException.ThrowIfNull(prefix);
-        var options = new M3AuthOptions();
+        var options = new M3AuthOptions { IsScript = true };
         options.ReadFromEnvironment(prefix);
         return options;
     }

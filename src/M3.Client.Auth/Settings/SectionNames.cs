@@ -23,6 +23,7 @@ internal static class SectionNames
         ["CLIENT_ID"] = nameof(M3AuthOptions.ClientId),
         ["CLIENT_SECRET"] = nameof(M3AuthOptions.ClientSecret),
         ["CLIENT_SECRET_FILE"] = nameof(M3AuthOptions.ClientSecretFile),
+        ["SIGNED_IN"] = nameof(M3AuthOptions.SignedIn),
         ["ALLOWED_ORIGINS"] = nameof(M3AuthOptions.AllowedOrigins),
         ["REQUIRE_HTTPS"] = nameof(M3AuthOptions.RequireHttps),
         ["THROW_ON_REJECTION"] = nameof(M3AuthOptions.ThrowOnRejection),

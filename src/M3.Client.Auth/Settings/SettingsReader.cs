@@ -76,6 +76,8 @@ internal sealed class SettingsReader
             options.TokenFile = tokenFile;
         if (Text("CLIENT_SECRET_FILE") is { } secretFile)
             options.ClientSecretFile = secretFile;
+        if (Switch("SIGNED_IN") is { } signedIn)
+            options.SignedIn = signedIn;
         if (Switch("REQUIRE_HTTPS") is { } requireHttps)
             options.RequireHttps = requireHttps;
         if (Text("ALLOWED_ORIGINS") is { } origins)

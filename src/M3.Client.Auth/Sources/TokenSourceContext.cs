@@ -64,6 +64,14 @@ public sealed class TokenSourceContext
     [JsonIgnore]
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
+    /// <summary>The registration's client; null: it has none.</summary>
+    internal string? ClientId { get; init; }
+
+    internal string? ClientSecret => _clientSecret;
+
+    /// <summary>Whether the settings say that no kept sign-in is to be used.</summary>
+    internal bool IsSignedInOff { get; init; }
+
     internal IssuerMetadata? Metadata { get; }
 
     internal Log? Log { get; }

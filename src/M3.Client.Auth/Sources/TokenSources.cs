@@ -63,6 +63,39 @@ public static class TokenSources
         return new ClientCredentialsTokenSource(clientId, (_, _) => Task.FromResult(clientSecret), parameters);
     }
 
+    /// <summary>
+    /// The sign-in that <c>m3-token login</c> kept for this user, for the registration's issuer and audience; without one it has no token. It is
+    /// renewed by its refresh token near the expiry and after M3 refused it (RFC 6749, section 6), by one process at a time, and kept again
+    /// before it is used. Scripts find it by themselves, as the last source of the default chain; a service only with
+    /// <see cref="M3AuthOptions.SignedIn"/> or this source. A sign-in that was discovered from an M3's address goes to that origin only.
+    /// </summary>
+    /// <param name="clientId">Whose sign-in counts, where there are several. Null: the one of <see cref="M3AuthOptions.ClientId"/>, or else the newest.</param>
+    public static ITokenSource SignedIn(string? clientId = null) => new SignedInTokenSource(clientId);
+
+    /// <summary>
+    /// A person who signs in on another device (RFC 8628), for a program of one's own on a host without a browser: asks for a code, calls
+    /// <paramref name="prompt"/>, and waits until they have signed in. From then on the refresh token renews the token near its expiry; a person
+    /// is asked again when there is none, or when the issuer refuses it.
+    /// </summary>
+    /// <param name="clientId">The public client that they sign in with, which must have the device code grant.</param>
+    /// <param name="prompt">Shows the code and where to type it. It is awaited before the wait for the person begins.</param>
+    /// <param name="resource">The resource indicator (RFC 8707), where the issuer wants one; null: none. The audience is always sent as <c>audience</c>.</param>
+    /// <param name="keep">
+    /// Whether the sign-in is kept for this user, as <c>m3-token login</c> does it, so that the next start finds it. Default false: the refresh
+    /// token stays in memory.
+    /// </param>
+    /// <remarks>
+    /// The sign-in belongs to no single call: a call waits for it, all calls for the same one, and one that is cancelled or runs into its
+    /// <see cref="HttpClient.Timeout"/> (100 s by default) fails alone, while the sign-in goes on for the next. Give the client a longer timeout, or
+    /// call <see cref="IM3TokenProvider.GetTokenAsync"/> first. It ends with the code, or after 30 minutes.
+    /// </remarks>
+    public static ITokenSource DeviceCode(string clientId, Func<DeviceCodePrompt, CancellationToken, ValueTask> prompt, string? resource = null, bool keep = false)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(clientId);
+        ArgumentNullException.ThrowIfNull(prompt);
+        return new DeviceCodeTokenSource(clientId, prompt, resource, keep);
+    }
+
     /// <summary>The first source that has a token, asked in order each time.</summary>
     /// <param name="sources">The sources.</param>
     public static ITokenSource FirstOf(params IEnumerable<ITokenSource> sources)

@@ -123,6 +123,8 @@ public sealed class StructuredLogTests
         log.ForeignAuthorization("https://m3.test:443");
         log.TokenFileIsOpen($"/run/{token}");
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
+        log.SignInNotKept(token);
+        log.SignedIn(token, token, ClientFixture.Noon);
         log.LimitsDiffer("https://m3.test:443", 100, TimeSpan.FromHours(1));
         log.RepeatsInside("m3", "ResilienceHandler");
         log.TimeoutOutside("m3", "ResilienceHandler");

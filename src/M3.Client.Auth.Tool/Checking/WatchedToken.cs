@@ -67,6 +67,8 @@ internal sealed class WatchedToken : ITokenSource
         yield return ($"the environment variable {prefix}TOKEN", TokenSources.FromEnvironment(prefix + "TOKEN"));
         if (options.TokenFile is { } path)
             yield return ($"the file {path}", TokenSources.FromFile(path));
+        if (options.TokenCommand is { } command && CommandLine.Split(command) is [{ } program, .. string[] arguments])
+            yield return ($"the command {program}", TokenSources.FromCommand(program, arguments));
         if (options.ClientId is { } id && options.ClientSecret is { } secret)
             yield return ($"client credentials of {id}", TokenSources.ClientCredentials(id, secret));
         else if (options.ClientId is { } client && options.ClientSecretFile is { } file)

@@ -11,7 +11,7 @@ internal sealed class HelpWithExitCodes(HelpAction help) : SynchronousCommandLin
         $$"""
         Settings:
           Those of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE and so on, from the environment. The token is
-          M3_OAUTH2_TOKEN, M3_OAUTH2_TOKEN_FILE, client credentials, or what login keeps.
+          M3_OAUTH2_TOKEN, M3_OAUTH2_TOKEN_FILE, what M3_OAUTH2_TOKEN_COMMAND prints, client credentials, or what login keeps.
 
         Completions:
           For bash, in ~/.bashrc (other shells: through dotnet-suggest):

@@ -84,13 +84,22 @@ public sealed class M3AuthOptions : IFormattable
 
     /// <summary>
     /// Where the token comes from. Default null: the first of the environment variable <c>M3_OAUTH2_TOKEN</c> (read live),
-    /// <see cref="TokenFile"/>, the configuration's other providers, and client credentials.
+    /// <see cref="TokenFile"/>, the configuration's other providers, <see cref="TokenCommand"/>, and client credentials.
     /// </summary>
     [JsonIgnore]
     public ITokenSource? TokenSource { get; set; }
 
     /// <summary><c>M3_OAUTH2_TOKEN_FILE</c>. Default null. A file that holds the token, such as a mounted secret; read again when it changes.</summary>
     public string? TokenFile { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_TOKEN_COMMAND</c>. Default null. A program that prints a token, and its arguments, as <see cref="TokenSources.FromCommand(string, IEnumerable{string})"/>
+    /// runs it, without a shell: white space separates, single and double quotation marks group, and a backslash means something only inside
+    /// double ones, before <c>"</c> or <c>\</c>. May hold a secret.
+    /// </summary>
+    [JsonIgnore]
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public string? TokenCommand { get; set; }
 
     /// <summary><c>M3_OAUTH2_CLIENT_ID</c>. Default null. For client credentials (RFC 6749, section 4.4).</summary>
     public string? ClientId { get; set; }

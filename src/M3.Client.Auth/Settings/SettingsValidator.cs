@@ -62,6 +62,16 @@ internal static class SettingsValidator
         if (string.IsNullOrWhiteSpace(options.ClientId) && (options.ClientSecret ?? options.ClientSecretFile) is not null)
             failures.Add($"{options.NameOf("CLIENT_ID")} is required when {options.NameOf(options.ClientSecret is null ? "CLIENT_SECRET_FILE" : "CLIENT_SECRET")} is set");
 
+        // Never the value: an argument may be a secret.
+        if (options.TokenCommand is { } command)
+        {
+            string[]? words = CommandLine.Split(command);
+            if (words is null)
+                failures.Add($"{options.NameOf("TOKEN_COMMAND")} has a quotation mark that is not closed (its value is not shown)");
+            else if (words is [] || string.IsNullOrWhiteSpace(words[0]))
+                failures.Add($"{options.NameOf("TOKEN_COMMAND")} must begin with the name of a program (its value is not shown)");
+        }
+
         foreach (string scope in options.RequiredScopes)
         {
             if (string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace))

@@ -14,6 +14,8 @@ internal static class DefaultTokenSource
             chain.Add(TokenSources.FromConfigurationWithoutEnvironment(configuration, variable));
         if (options.Section is { } section)
             chain.Add(TokenSources.FromConfiguration(section, SectionNames.Token));
+        if (options.TokenCommand is { } command && CommandLine.Split(command) is [{ } program, .. string[] arguments])
+            chain.Add(TokenSources.FromCommand(program, arguments));
         if (CreateClientCredentials(options) is { } client)
             chain.Add(client);
         if (options.SignedIn ?? options.IsScript)

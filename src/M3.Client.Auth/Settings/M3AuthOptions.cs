@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -84,13 +83,21 @@ public sealed class M3AuthOptions : IFormattable
 
     /// <summary>
     /// Where the token comes from. Default null: the first of the environment variable <c>M3_OAUTH2_TOKEN</c> (read live),
-    /// <see cref="TokenFile"/>, the configuration's other providers, and client credentials.
+    /// <see cref="TokenFile"/>, the configuration's other providers, <see cref="TokenCommand"/>, and client credentials.
     /// </summary>
     [JsonIgnore]
     public ITokenSource? TokenSource { get; set; }
 
     /// <summary><c>M3_OAUTH2_TOKEN_FILE</c>. Default null. A file that holds the token, such as a mounted secret; read again when it changes.</summary>
     public string? TokenFile { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_TOKEN_COMMAND</c>. Default null. A program that prints a token, and its arguments, as <see cref="TokenSources.FromCommand(string, IEnumerable{string})"/> runs it,
+    /// without a shell: white space separates, quotation marks group, a backslash means something only inside double ones, before <c>"</c> or <c>\</c>. May hold a secret.
+    /// </summary>
+    [JsonIgnore]
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public string? TokenCommand { get; set; }
 
     /// <summary><c>M3_OAUTH2_CLIENT_ID</c>. Default null. For client credentials (RFC 6749, section 4.4).</summary>
     public string? ClientId { get; set; }
@@ -226,13 +233,7 @@ public sealed class M3AuthOptions : IFormattable
     // Loggers such as NLog take apart whatever cannot be formatted.
     string IFormattable.ToString(string? format, IFormatProvider? formatProvider) => ToString();
 
-    internal void ReadFromEnvironment(string prefix)
-    {
-        var environment = new EnvironmentVariablesConfigurationProvider(prefix);
-        environment.Load();
-        // It keeps its names without the prefix.
-        Read(SettingsSource.Flat(name => environment.TryGet(name[prefix.Length..], out string? value) ? value : null, prefix), prefix);
-    }
+    internal void ReadFromEnvironment(string prefix) => Read(SettingsSource.InEnvironment(prefix), prefix);
 
     internal void ReadFrom(IConfiguration configuration, string prefix)
     {

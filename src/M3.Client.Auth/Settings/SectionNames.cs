@@ -20,6 +20,7 @@ internal static class SectionNames
         ["RATE_LIMIT_MODE"] = nameof(M3AuthOptions.RateLimitMode),
         ["DEBUG"] = nameof(M3AuthOptions.Debug),
         ["TOKEN_FILE"] = nameof(M3AuthOptions.TokenFile),
+        ["TOKEN_COMMAND"] = nameof(M3AuthOptions.TokenCommand),
         ["CLIENT_ID"] = nameof(M3AuthOptions.ClientId),
         ["CLIENT_SECRET"] = nameof(M3AuthOptions.ClientSecret),
         ["CLIENT_SECRET_FILE"] = nameof(M3AuthOptions.ClientSecretFile),

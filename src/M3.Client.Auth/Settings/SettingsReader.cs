@@ -74,6 +74,8 @@ internal sealed class SettingsReader
             options.RateLimitMode = mode;
         if (Text("TOKEN_FILE") is { } tokenFile)
             options.TokenFile = tokenFile;
+        if (Text("TOKEN_COMMAND") is { } command)
+            options.TokenCommand = command;
         if (Text("CLIENT_SECRET_FILE") is { } secretFile)
             options.ClientSecretFile = secretFile;
         if (Text("CLIENT_KEY_FILE") is { } keyFile)

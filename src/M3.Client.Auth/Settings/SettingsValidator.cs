@@ -68,6 +68,16 @@ internal static class SettingsValidator
         if (options.Resource is { } resource && !IsResource(resource))
             failures.Add($"{options.NameOf("RESOURCE")} must be an absolute URI without white space or fragment, but is {Printable.Quote(resource)}");
 
+        // Never the value: an argument may be a secret.
+        if (options.TokenCommand is { } command)
+        {
+            string[]? words = CommandLine.Split(command);
+            if (words is null)
+                failures.Add($"{options.NameOf("TOKEN_COMMAND")} has a quotation mark that is not closed (its value is not shown)");
+            else if (words is [] || string.IsNullOrWhiteSpace(words[0]))
+                failures.Add($"{options.NameOf("TOKEN_COMMAND")} must begin with the name of a program (its value is not shown)");
+        }
+
         foreach (string scope in options.RequiredScopes)
         {
             if (string.IsNullOrWhiteSpace(scope) || scope.Any(char.IsWhiteSpace))

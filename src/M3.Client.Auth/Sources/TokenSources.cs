@@ -50,6 +50,36 @@ public static class TokenSources
     }
 
     /// <summary>
+    /// A program that prints a token, such as <c>az account get-access-token</c>: run near the token's expiry and after M3 refused it, one at a
+    /// time, for at most 30 s.
+    /// </summary>
+    /// <param name="fileName">The program's path, or its name, which is looked for in <c>PATH</c> alone.</param>
+    /// <param name="arguments">Its arguments, passed on as they are; shown nowhere.</param>
+    /// <remarks>
+    /// It runs without a shell, in this process's environment, with nothing to read, and must end with code 0. What it prints is the token alone,
+    /// with or without <c>Bearer </c> in front, or a JSON object with it as <c>access_token</c>, <c>accessToken</c> or <c>token</c>; an expiry in
+    /// it (<c>expires_on</c>, <c>expiresOn</c>, <c>expiration</c>, <c>expires_in</c>) that has passed is <see cref="TokenExpiredException"/>.
+    /// More than 1 MiB, or no end in time: it is killed, with all that it has started. Every other failure is
+    /// <see cref="TokenRequestFailedException"/>, with the end of its standard error unless a token or a secret may be in that.
+    /// </remarks>
+    public static ITokenSource FromCommand(string fileName, params IEnumerable<string> arguments) =>
+        FromCommand(fileName, arguments, CommandTokenSource.DefaultTimeout);
+
+    /// <inheritdoc cref="FromCommand(string, IEnumerable{string})" />
+    /// <param name="fileName">The program's path, or its name, which is looked for in <c>PATH</c> alone.</param>
+    /// <param name="arguments">Its arguments, passed on as they are; shown nowhere.</param>
+    /// <param name="timeout">How long it may take instead of 30 s: above zero, at most a day.</param>
+    public static ITokenSource FromCommand(string fileName, IEnumerable<string> arguments, TimeSpan timeout)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(fileName);
+        ArgumentNullException.ThrowIfNull(arguments);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(timeout, TimeSpan.FromDays(1));
+        string[] copy = [.. arguments];
+        return copy.Contains(null) ? throw new ArgumentException("An argument is null.", nameof(arguments)) : new CommandTokenSource(fileName, copy, timeout);
+    }
+
+    /// <summary>
     /// Client credentials (RFC 6749, section 4.4) against the issuer's discovered token endpoint, asking for the required scopes
     /// and the audience.
     /// </summary>
@@ -122,7 +152,7 @@ public static class TokenSources
     /// </summary>
     /// <param name="clientId">The public client that they sign in with, which must have the device code grant.</param>
     /// <param name="prompt">Shows the code and where to type it. It is awaited before the wait for the person begins.</param>
-    /// <param name="resource">The resource indicator (RFC 8707), where the issuer wants one; null: none. The audience is always sent as <c>audience</c>.</param>
+    /// <param name="resource">The resource indicator (RFC 8707), where the issuer wants one. Default null: <c>M3_OAUTH2_RESOURCE</c>, if that is set. The audience is always sent as <c>audience</c>.</param>
     /// <param name="keep">
     /// Whether the sign-in is kept for this user, as <c>m3-token login</c> does it, so that the next start finds it. Default false: the refresh
     /// token stays in memory.

@@ -8,7 +8,7 @@ namespace M3.Client.Auth;
 /// </summary>
 /// <param name="clientId">The client that they sign in with.</param>
 /// <param name="prompt">Shows the code.</param>
-/// <param name="resource">The resource indicator (RFC 8707); null: none.</param>
+/// <param name="resource">The resource indicator (RFC 8707); null: the settings'.</param>
 /// <param name="keep">Whether the next start is to find the sign-in.</param>
 /// <param name="directory">Where it is kept; null: where the tool does.</param>
 internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodePrompt, CancellationToken, ValueTask> prompt, string? resource, bool keep, string? directory = null) : INamedTokenSource
@@ -26,7 +26,7 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
         SignInClient client = SignInClient.Of(context, Name, clientId)
             ?? throw new InvalidOperationException("A device code can be asked for by a provider only: it knows the issuer's endpoints.");
         return await TryReadKeptAsync(context, cancellationToken).ConfigureAwait(false)
-            ?? await TryRefreshAsync(client, cancellationToken).ConfigureAwait(false)
+            ?? await TryRefreshAsync(client, context, cancellationToken).ConfigureAwait(false)
             ?? await SignInAsync(client, context, cancellationToken).ConfigureAwait(false);
     }
 
@@ -57,11 +57,11 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
         }
     }
 
-    private async Task<string?> TryRefreshAsync(SignInClient client, CancellationToken cancellationToken)
+    private async Task<string?> TryRefreshAsync(SignInClient client, TokenSourceContext context, CancellationToken cancellationToken)
     {
         if (_refreshToken is not { } used)
             return null;
-        TokenAnswer answer = await SignInTokens.RefreshAsync(client, used, resource, cancellationToken).ConfigureAwait(false);
+        TokenAnswer answer = await SignInTokens.RefreshAsync(client, used, ResourceFor(context), cancellationToken).ConfigureAwait(false);
         if (answer.Error == OidcConstants.TokenErrors.InvalidGrant)
         {
             _refreshToken = null;
@@ -75,7 +75,7 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
     private async Task<string> SignInAsync(SignInClient client, TokenSourceContext context, CancellationToken cancellationToken)
     {
         IReadOnlyCollection<string> scopes = [.. context.RequiredScopes.Append(OidcConstants.StandardScopes.OfflineAccess).Distinct()];
-        DeviceAuthorization authorization = await SignInTokens.AuthorizeDeviceAsync(client, scopes, context.Audience, resource, cancellationToken).ConfigureAwait(false);
+        DeviceAuthorization authorization = await SignInTokens.AuthorizeDeviceAsync(client, scopes, context.Audience, ResourceFor(context), cancellationToken).ConfigureAwait(false);
         await prompt(new DeviceCodePrompt(authorization.UserCode, authorization.VerificationUri, authorization.VerificationUriComplete, authorization.ExpiresAt), cancellationToken).ConfigureAwait(false);
         TokenAnswer answer = await SignInTokens.PollAsync(client, authorization, cancellationToken).ConfigureAwait(false);
         string token = answer.ReadToken();
@@ -86,6 +86,8 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
         return token;
     }
 
+    private string? ResourceFor(TokenSourceContext context) => resource ?? context.Resource;
+
     private void Keep(TokenSourceContext context, IReadOnlyCollection<string> scopes, string token, string? refreshToken)
     {
         var signIn = new SignIn
@@ -94,7 +96,7 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
             ClientId = clientId,
             Audience = context.Audience!,
             Scopes = [.. scopes],
-            Resource = resource,
+            Resource = ResourceFor(context),
             SignedInAt = context.TimeProvider.GetUtcNow(),
             RefreshToken = refreshToken,
         };

@@ -26,7 +26,7 @@ internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audi
         string issuer = found is null
             ? parsed.GetValue(SignInOptions.Issuer) ?? settings.IssuerUrl ?? throw Missing("issuer", "M3's address, or --issuer", prefix + "ISSUER_URL")
             : ChooseIssuer(found, parsed.GetValue(SignInOptions.Issuer));
-        string? resource = parsed.GetValue(ResourceIndicator) ?? found?.Resource;
+        string? resource = parsed.GetValue(ResourceIndicator) ?? found?.Resource ?? settings.Resource;
         string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null || settings.IssuerUrl == issuer ? settings.Audience : null) ?? found?.Resource
             ?? throw Missing("audience", "--audience", prefix + "AUDIENCE");
         string clientId = parsed.GetValue(SignInOptions.ClientId) ?? settings.ClientId

@@ -45,6 +45,18 @@ public sealed class DeviceCodeTests
     }
 
     [Test]
+    public async Task Without_a_resource_of_its_own_it_asks_for_the_settings_one()
+    {
+        using var world = new DeviceWorld();
+        Task<HttpResponseMessage> call = world.Inner.Client(options =>
+            (options.TokenSource, options.Resource) = (TokenSources.DeviceCode("m3-cli", (_, _) => ValueTask.CompletedTask), "https://m3.test/settings")).GetAsync("");
+        await world.PollAsync(null, 5);
+
+        (await call.WaitAsync(KeyCacheFixture.Patience)).Dispose();
+        Assert.That(world.Inner.Forms, Has.Count.EqualTo(2).And.All.ContainKey("resource").WithValue("https://m3.test/settings"));
+    }
+
+    [Test]
     public async Task Slow_down_adds_five_seconds_for_good()
     {
         using var world = new DeviceWorld();

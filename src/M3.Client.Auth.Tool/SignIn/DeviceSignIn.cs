@@ -25,7 +25,7 @@ internal static class DeviceSignIn
     {
         Console.Error.WriteLine("To sign in, open this address in any browser, here or on your telephone:");
         Console.Error.WriteLine();
-        Console.Error.WriteLine($"    {Printable.Text((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri, 500)}");
+        Console.Error.WriteLine($"    {Printable.Text((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri, SignInTokens.MaxAddressLength)}");
         Console.Error.WriteLine();
         if (showsPicture)
             Console.Error.WriteLine(Draw((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri));

@@ -31,6 +31,9 @@ internal static class SignInTokens
 {
     public const string DeviceAuthorizationEndpoint = "device_authorization_endpoint";
 
+    /// <summary>Of an address that a person is to open: nobody types more, and a QR code holds no more than 2,953 bytes.</summary>
+    public const int MaxAddressLength = 500;
+
     private const int MaxTokenLength = 64 * 1024;
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan SlowDown = TimeSpan.FromSeconds(5);
@@ -207,7 +210,10 @@ internal static class SignInTokens
     }
 
     private static Uri? ReadAddress(JsonElement json, string name) =>
-        Uri.TryCreate(StrictJson.ReadString(json, name), UriKind.Absolute, out Uri? address) && Backchannel.MayReach(address) ? address : null;
+        Uri.TryCreate(StrictJson.ReadString(json, name), UriKind.Absolute, out Uri? address)
+        && Backchannel.MayReach(address) && address.AbsoluteUri.Length <= MaxAddressLength
+            ? address
+            : null;
 
     private static TimeSpan? ReadSeconds(JsonElement json, string name, TimeSpan longest) =>
         json.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double seconds) && seconds > 0

@@ -14,6 +14,9 @@ public sealed class HostileServerTests
     [TestCase("""{"authorization_servers":["https://issuer.test"]}""", "describes another resource")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["http://issuer.test"]}""", "names 'http://issuer.test' as its issuer, which is no https address")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test","ftp://x"]}""", "names 'ftp://x' as its issuer")]
+    [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test@evil.test"]}""", "names 'https://issuer.test@evil.test' as its issuer")]
+    [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test?x"]}""", "names 'https://issuer.test?x' as its issuer")]
+    [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test#x"]}""", "names 'https://issuer.test#x' as its issuer")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":[]}""", "names no issuer")]
     [TestCase("""{"resource":"{server}/sse"}""", "names no issuer")]
     [TestCase("""{"resource":"{server}/sse","resource":"{server}/sse","authorization_servers":["https://issuer.test"]}""", "does not say who issues its tokens")]
@@ -93,6 +96,34 @@ public sealed class HostileServerTests
         ExampleResult result = await LoginAsync(server);
 
         Assert.That(result.All, Does.Contain("https://issuer.test").And.Not.Contain("\u001b"));
+    }
+
+    // Who set a client with its secret for one issuer, and then asks a server that names another, must not lose the secret to that one.
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_secret_goes_to_the_issuer_that_it_was_set_for_and_to_no_other(bool isSetForThisOne)
+    {
+        await using RecordingServer server = await ServeAsync(context => context.Request.Path.Value switch
+        {
+            WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
+            "/.well-known/openid-configuration" => """{"issuer":"{server}","token_endpoint":"{server}/token","device_authorization_endpoint":"{server}/device"}""",
+            "/device" => """{"device_code":"d","user_code":"AB-CD","verification_uri":"{server}/v","expires_in":60,"interval":1}""",
+            "/token" => """{"error":"access_denied"}""",
+            _ => null,
+        });
+        Dictionary<string, string> settings = new()
+        {
+            ["M3_OAUTH2_ISSUER_URL"] = isSetForThisOne ? server.Address.AbsoluteUri.TrimEnd('/') : "https://issuer.test",
+            ["M3_OAUTH2_AUDIENCE"] = "m3-api",
+            ["M3_OAUTH2_CLIENT_ID"] = "mine",
+            ["M3_OAUTH2_CLIENT_SECRET"] = "not-for-strangers",
+        };
+
+        ExampleResult result = await Example.RunToolAsync(settings, "login", new Uri(server.Address, "/sse").AbsoluteUri, "--yes");
+
+        Assert.That(result.Output, Does.Contain("the sign-in was declined"), result.All);
+        Assert.That(server.Arrivals.Where(arrival => arrival.Path == "/device" || arrival.Path == "/token").Select(arrival => arrival.Authorization is not null),
+            Is.EqualTo((bool[])[isSetForThisOne, isSetForThisOne]));
     }
 
     [TestCase("http://m3.example.org/sse", "is not https")]

@@ -77,6 +77,28 @@ public sealed class LoginTests : ToolFixture
         Assert.That(_m3.SignIns.RefreshRequests, Is.EqualTo(1));
     }
 
+    // LocalM3 refuses a secret of a client that has none.
+    [Test]
+    public async Task What_is_set_for_another_issuer_is_not_sent_along_when_a_token_is_renewed_or_revoked()
+    {
+        Dictionary<string, string> settings = new()
+        {
+            ["M3_OAUTH2_ISSUER_URL"] = "https://issuer.test", ["M3_OAUTH2_CLIENT_ID"] = _m3.PublicClientId, ["M3_OAUTH2_CLIENT_SECRET"] = "not-for-strangers",
+        };
+        await LoginAsync(code => _m3.SignIns.Approve(code));
+        string file = Kept.Single();
+        JsonNode kept = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
+        kept["access_token_expires_at"] = "2026-11-23T12:00:00.0000000+00:00";
+        await File.WriteAllTextAsync(file, kept.ToJsonString());
+
+        ExampleResult print = await RunAsync(settings, "print");
+        ExampleResult logout = await RunAsync(settings, "logout");
+
+        Assert.That((print.ExitCode, _m3.SignIns.RefreshRequests), Is.EqualTo((0, 1)), print.Error);
+        Assert.That(logout.ExitCode, Is.Zero, logout.All);
+        Assert.That(logout.All, Does.Not.Contain("could not be told"));
+    }
+
     [Test, Platform(Include = "Linux", Reason = "script is there.")]
     public async Task Print_shows_no_token_on_a_terminal()
     {

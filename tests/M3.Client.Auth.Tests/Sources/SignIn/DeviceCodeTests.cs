@@ -157,6 +157,17 @@ public sealed class DeviceCodeTests
     }
 
     [Test]
+    public async Task An_address_that_no_picture_could_hold_is_as_good_as_none()
+    {
+        using var world = new DeviceWorld();
+        world.DeviceAnswer["verification_uri_complete"] = $"https://issuer.test/activate?{new string('x', 3000)}";
+
+        await world.SignInAsync(world.Client());
+
+        Assert.That(world.Prompts.Single().VerificationUriComplete, Is.Null);
+    }
+
+    [Test]
     public async Task An_issuer_without_device_codes_says_so()
     {
         using var world = new DeviceWorld();

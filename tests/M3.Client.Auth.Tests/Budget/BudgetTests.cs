@@ -226,7 +226,7 @@ public sealed class BudgetTests
     public async Task M3s_own_Retry_After_is_kept_as_a_pause(string retryAfter, string leftAfterFiveSeconds)
     {
         using var fixture = new ClientFixture();
-        fixture.Server.Answer = request => TooManyRequests(request, retryAfter);
+        fixture.Server.Answer = request => FakeM3.AskForPause(request, retryAfter);
         using HttpResponseMessage answer = await fixture.CallAsync();
         Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
 
@@ -258,7 +258,7 @@ public sealed class BudgetTests
     public async Task A_pause_is_called_a_pause_and_a_full_window_that_lasts_longer_a_full_window()
     {
         using var fixture = new ClientFixture(options => options.RateLimitRequests = 2);
-        fixture.Server.Answer = request => TooManyRequests(request, "20");
+        fixture.Server.Answer = request => FakeM3.AskForPause(request, "20");
         (await fixture.CallAsync()).Dispose();
 
         RateLimitExceededException paused = await fixture.FailAsync<RateLimitExceededException>();
@@ -277,20 +277,13 @@ public sealed class BudgetTests
     public async Task A_Retry_After_that_asks_for_nothing_is_no_pause(string retryAfter)
     {
         using var fixture = new ClientFixture();
-        fixture.Server.Answer = request => TooManyRequests(request, retryAfter);
+        fixture.Server.Answer = request => FakeM3.AskForPause(request, retryAfter);
 
         for (int i = 0; i < 2; i++)
         {
             using HttpResponseMessage answer = await fixture.CallAsync();
             Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests));
         }
-    }
-
-    private static HttpResponseMessage TooManyRequests(HttpRequestMessage request, string retryAfter)
-    {
-        var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
-        response.Headers.TryAddWithoutValidation("Retry-After", retryAfter);
-        return response;
     }
 
     // A polled source is looked at again a second later.

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using M3.Client.Auth.Tests.Kit;
 
 namespace M3.Client.Auth.Tests.Budget;
@@ -50,12 +49,7 @@ public sealed class ClockTests
         foreach (double hours in (double[])[-24, 24])
         {
             using var world = new World();
-            world.Server.Answer = request =>
-            {
-                var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
-                response.Headers.TryAddWithoutValidation("Retry-After", retryAfter);
-                return response;
-            };
+            world.Server.Answer = request => FakeM3.AskForPause(request, retryAfter);
             (await world.CallAsync()).Dispose();
 
             world.Clock.Jump(TimeSpan.FromHours(hours));

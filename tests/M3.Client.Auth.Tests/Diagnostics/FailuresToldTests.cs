@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.RegularExpressions;
 using M3.Client.Auth.Tests.Kit;
 
@@ -67,12 +66,7 @@ public sealed partial class FailuresToldTests
         }),
         new("M3 asks for a pause", null, async observed =>
         {
-            observed.Fixture.Server.Answer = request =>
-            {
-                var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
-                response.Headers.RetryAfter = new(TimeSpan.FromMinutes(1));
-                return response;
-            };
+            observed.Fixture.Server.Answer = request => FakeM3.AskForPause(request, "60");
             await observed.CallAsync();
         }),
         new("M3 refuses a token that is valid here", null, async observed =>

@@ -167,12 +167,7 @@ public sealed class MetricsTests
     public async Task Nothing_is_left_while_M3_asks_for_a_pause()
     {
         using var observed = new ObservedClient();
-        observed.Fixture.Server.Answer = request =>
-        {
-            var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
-            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(30));
-            return response;
-        };
+        observed.Fixture.Server.Answer = request => FakeM3.AskForPause(request, "30");
 
         await observed.CallAsync();
         IReadOnlyDictionary<string, double> paused = observed.Collect();

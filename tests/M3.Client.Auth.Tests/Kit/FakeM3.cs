@@ -24,6 +24,16 @@ internal sealed class FakeM3 : HttpMessageHandler
         return response;
     }
 
+    /// <summary>429: M3 asks for a pause.</summary>
+    /// <param name="request">What it answers.</param>
+    /// <param name="retryAfter">As the header has it: seconds, or a date.</param>
+    public static HttpResponseMessage AskForPause(HttpRequestMessage request, string retryAfter)
+    {
+        var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests) { RequestMessage = request };
+        response.Headers.TryAddWithoutValidation("Retry-After", retryAfter);
+        return response;
+    }
+
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
         cancellationToken.IsCancellationRequested
             ? Task.FromCanceled<HttpResponseMessage>(cancellationToken)

@@ -8,8 +8,6 @@ namespace M3.Client.Auth.Tests.Registration;
 [Parallelizable(ParallelScope.All)]
 public sealed class HealthCheckTests
 {
-    private static readonly M3SharedState Shared = M3SharedState.CreateInProcess();
-
     [Test]
     public async Task With_a_valid_token_it_is_healthy_and_tells_what_it_knows()
     {
@@ -219,15 +217,11 @@ public sealed class HealthCheckTests
     [Test]
     public async Task A_pause_that_M3_asked_for_is_named_and_the_window_is_the_pools()
     {
-        using var sender = new ObservedClient(options => (options.SharedState, options.RateLimitWindow) = (Shared, TimeSpan.FromHours(2)));
+        var shared = M3SharedState.CreateInProcess();
+        using var sender = new ObservedClient(options => (options.SharedState, options.RateLimitWindow) = (shared, TimeSpan.FromHours(2)));
         await sender.CallAsync();
-        using var observed = new ObservedClient(options => (options.SharedState, options.TimeProvider) = (Shared, sender.Fixture.Clock));
-        observed.Fixture.Server.Answer = request =>
-        {
-            var response = new HttpResponseMessage(System.Net.HttpStatusCode.TooManyRequests) { RequestMessage = request };
-            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(30));
-            return response;
-        };
+        using var observed = new ObservedClient(options => (options.SharedState, options.TimeProvider) = (shared, sender.Fixture.Clock));
+        observed.Fixture.Server.Answer = request => FakeM3.AskForPause(request, "30");
         await observed.CallAsync();
 
         HealthReportEntry entry = await observed.CheckHealthAsync();

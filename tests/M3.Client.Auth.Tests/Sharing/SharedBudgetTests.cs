@@ -97,12 +97,7 @@ public sealed class SharedBudgetTests : IDisposable
     public async Task A_pause_that_M3_asks_one_client_for_holds_back_the_others()
     {
         var shared = M3SharedState.CreateInProcess();
-        using HttpClient a = Client(shared, subject: "a", answer: request =>
-        {
-            var response = new HttpResponseMessage(System.Net.HttpStatusCode.TooManyRequests) { RequestMessage = request };
-            response.Headers.RetryAfter = new(TimeSpan.FromSeconds(20));
-            return response;
-        });
+        using HttpClient a = Client(shared, subject: "a", answer: request => FakeM3.AskForPause(request, "20"));
         using HttpClient b = Client(shared, subject: "b");
 
         await TryCallAsync(a);
@@ -114,12 +109,7 @@ public sealed class SharedBudgetTests : IDisposable
     public async Task A_pause_as_long_as_the_window_is_told_as_M3s_wish()
     {
         var shared = M3SharedState.CreateInProcess();
-        using HttpClient client = Client(shared, answer: request =>
-        {
-            var response = new HttpResponseMessage(System.Net.HttpStatusCode.TooManyRequests) { RequestMessage = request };
-            response.Headers.RetryAfter = new(TimeSpan.FromHours(1));
-            return response;
-        });
+        using HttpClient client = Client(shared, answer: request => FakeM3.AskForPause(request, "3600"));
         await TryCallAsync(client);
 
         Assert.That((await TryCallAsync(client))!.Message, Does.Contain("M3 asked for a pause (Retry-After)"));

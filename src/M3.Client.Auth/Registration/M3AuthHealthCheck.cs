@@ -19,7 +19,7 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
 
         List<string> blockers = [];
         List<string> concerns = [];
-        IReadOnlyCollection<BudgetState> budgets = registration.GetBudgets();
+        IReadOnlyCollection<BudgetState> budgets;
         try
         {
             // What a call would do, too: answered from memory while nothing is due, and no oftener than calls themselves ask the issuer.
@@ -31,6 +31,7 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
         catch (M3AuthException e)
         {
             registration.Explain(e);
+            budgets = registration.GetBudgets();
             data["error.type"] = e.Error.ToString();
             blockers.Add($"{e.Message}. {e.Remedy}");
         }

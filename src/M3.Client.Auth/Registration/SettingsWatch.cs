@@ -23,8 +23,8 @@ internal sealed class SettingsWatch : IDisposable
         _options = options;
         _log = log;
         // The section may be of another configuration.
-        IConfiguration?[] watched = options.Configuration == options.Section ? [options.Section] : [options.Configuration, options.Section];
-        foreach (IConfiguration configuration in watched.OfType<IConfiguration>())
+        IConfiguration?[] watched = [options.Configuration, options.Section];
+        foreach (IConfiguration configuration in watched.OfType<IConfiguration>().Distinct())
             _subscriptions.Add(ChangeToken.OnChange(configuration.GetReloadToken, Compare));
         // It may have changed between the start and the first call.
         if (_subscriptions.Count > 0)

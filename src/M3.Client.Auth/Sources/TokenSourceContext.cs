@@ -143,14 +143,9 @@ public sealed class TokenSourceContext
                 // One that ignores its cancellation is measured all the same.
                 reading = await asking.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
-            {
-                Detached.Abandon(asking);
-                error = Describe(e, source);
-                throw;
-            }
             catch (Exception e)
             {
+                Detached.Abandon(asking);
                 error = Describe(e, source);
                 throw;
             }

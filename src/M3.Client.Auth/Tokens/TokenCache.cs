@@ -165,7 +165,7 @@ internal sealed class TokenCache : IDisposable
     {
         string? notRenewed = null;
         Exception? failure = found.Error;
-        bool isCounted = false;
+        bool isCounted;
         if (failure is M3AuthException error)
             error.Prefix ??= _prefix;
 

@@ -216,6 +216,8 @@ public sealed class M3AuthHandler : DelegatingHandler
 
     private void Attach(HttpRequestMessage request, M3AccessToken token, Origin origin)
     {
+        if (token.OnlyFor is { } only)
+            OriginGuard.Confine(request, only);
         request.Headers.Authorization = token.Header;
         _registration.RememberSent(token);
         _registration.Telemetry.Attached();

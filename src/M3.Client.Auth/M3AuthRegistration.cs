@@ -30,7 +30,8 @@ internal sealed class M3AuthRegistration
         Telemetry.Budgets = GetBudgets;
         // Nobody looks at the origins, and they are not validated either, when OAuth2 is off.
         Origins = new OriginGuard(Options.Enabled ? Options.AllowedOrigins : [], Options.RequireHttps, Log);
-        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan : TokenCache.SourceTimeout;
+        LongestSynchronousWait = Options is { RateLimitEnabled: true, RateLimitMode: RateLimitMode.Wait } ? Timeout.InfiniteTimeSpan
+            : (tokens as M3TokenProvider)?.SourceTimeout ?? TimeSpan.FromMinutes(2);
     }
 
     public readonly M3AuthOptions Options;
@@ -52,6 +53,9 @@ internal sealed class M3AuthRegistration
 
     /// <summary>Whether a header's token is one that this registration sent: a message cloned for a retry carries it as plain text.</summary>
     public bool HasSent(string? token) => token is not null && Array.IndexOf(Volatile.Read(ref _sent), token) >= 0;
+
+    /// <summary>Where alone the token sent last may go; null: where any may.</summary>
+    public Origin? LastOnlyFor => Volatile.Read(ref _lastSent)?.OnlyFor;
 
     public void RememberSent(M3AccessToken token)
     {

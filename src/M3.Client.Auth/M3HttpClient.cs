@@ -25,6 +25,7 @@ public static class M3HttpClient
 
         M3AuthOptions settings = (options ?? M3AuthOptions.FromEnvironment()).Copy();
         settings.AllowedOrigins.Add(baseAddress);
+        settings.IsScript = true;
         var handler = new M3AuthHandler(settings, loggerFactory)
         {
             InnerHandler = innerHandler ?? new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) },

@@ -16,7 +16,7 @@ public sealed class QuickStartTests
             [
                 "made-up rows", "✓  signature", "RS256", "✓  expiry", "30 minutes from now", "✓  issuer", "✓  audience", "m3-api", "✓  scopes", "read:mimic-data",
                 "get_database_schema", "hosp_patients", "execute_mimic_query", "first_careunit", "(MICU)", "98 of 100 calls left",
-                "MissingTokenException", "Missing OAuth2 access token", "Set M3_OAUTH2_TOKEN",
+                "MissingTokenException", "Missing OAuth2 access token", "set M3_OAUTH2_TOKEN",
                 "TokenExpiredException", "Token has expired", "Get a new token",
                 "MissingScopesException", "Missing required scopes: read:mimic-data", "Ask your provider",
             ])

@@ -13,7 +13,7 @@ internal static class SettingsReport
     private const string SetTitle = "Set in the environment";
 
     private static readonly string[] NameAndValue = ["name", "value"];
-    private static readonly string[] Secrets = ["TOKEN", "CLIENT_SECRET"];
+    private static readonly string[] Secrets = ["TOKEN", "TOKEN_COMMAND", "CLIENT_SECRET"];
 
     /// <summary>Reads the settings and reports them. Null: OAuth2 is off, and the report says so.</summary>
     /// <exception cref="OptionsValidationException">They cannot be understood; what is set is reported all the same.</exception>
@@ -83,9 +83,16 @@ internal static class SettingsReport
         yield return Seconds("JWKS_CACHE_TTL", options.JwksCacheTtl);
         yield return new("TOKEN", null);
         yield return new("TOKEN_FILE", options.TokenFile);
+        yield return new("TOKEN_COMMAND", null);
         yield return new("CLIENT_ID", options.ClientId);
         yield return new("CLIENT_SECRET", null);
         yield return new("CLIENT_SECRET_FILE", options.ClientSecretFile);
+        yield return new("CLIENT_KEY_FILE", options.ClientKeyFile);
+        yield return new("CLIENT_KEY_ID", options.ClientKeyId);
+        yield return new("CLIENT_ASSERTION_FILE", options.ClientAssertionFile);
+        yield return new("CLIENT_ASSERTION_AUDIENCE", options.ClientAssertionAudience);
+        yield return new("RESOURCE", options.Resource);
+        yield return new("SIGNED_IN", options.SignedIn, options.SignedIn is null ? "(for scripts)" : null);
         yield return new("RATE_LIMIT_ENABLED", options.RateLimitEnabled);
         yield return new("RATE_LIMIT_REQUESTS", options.RateLimitRequests);
         yield return Seconds("RATE_LIMIT_WINDOW", options.RateLimitWindow);

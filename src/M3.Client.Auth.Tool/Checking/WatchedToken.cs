@@ -37,11 +37,14 @@ internal sealed class WatchedToken : ITokenSource
 
     /// <summary>What to say of half a pair of client credentials: an id alone gets no token. Null: nothing.</summary>
     public static string? DescribeMissingHalf(M3AuthOptions options, string prefix) =>
-        options is { ClientId: not null, ClientSecret: null, ClientSecretFile: null }
-            ? $"{prefix}CLIENT_ID is set, but neither {prefix}CLIENT_SECRET nor {prefix}CLIENT_SECRET_FILE is"
+        options is { ClientId: not null, ClientSecret: null, ClientSecretFile: null, ClientKeyFile: null, ClientAssertionFile: null }
+            ? $"{prefix}CLIENT_ID is set, but none of {prefix}CLIENT_SECRET, {prefix}CLIENT_SECRET_FILE, {prefix}CLIENT_KEY_FILE and {prefix}CLIENT_ASSERTION_FILE is"
             : null;
 
-    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
+        (await ReadWithSourceAsync(context, cancellationToken))?.Token;
+
+    public async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         foreach ((string place, ITokenSource source) in _places)
         {
@@ -52,7 +55,7 @@ internal sealed class WatchedToken : ITokenSource
                 _report.Notes.Add($"{_missingHalf}: half a pair of client credentials gets no token");
             Text = reading.Token;
             _report.Redaction.HideToken(Text);
-            return Text;
+            return new TokenReading(Text, this) { OnlyFor = reading.OnlyFor };
         }
 
         Place = "nowhere";
@@ -64,10 +67,16 @@ internal sealed class WatchedToken : ITokenSource
         yield return ($"the environment variable {prefix}TOKEN", TokenSources.FromEnvironment(prefix + "TOKEN"));
         if (options.TokenFile is { } path)
             yield return ($"the file {path}", TokenSources.FromFile(path));
+        if (options.TokenCommand is { } command && CommandLine.Split(command) is [{ } program, .. string[] arguments])
+            yield return ($"the command {program}", TokenSources.FromCommand(program, arguments));
         if (options.ClientId is { } id && options.ClientSecret is { } secret)
             yield return ($"client credentials of {id}", TokenSources.ClientCredentials(id, secret));
         else if (options.ClientId is { } client && options.ClientSecretFile is { } file)
             yield return ($"client credentials of {client}", new SecretFromFile(client, file, report));
+        else if (DefaultTokenSource.CreateClientCredentials(options) is { } credentials)
+            yield return ($"client credentials of {options.ClientId}", credentials);
+        if (options.SignedIn ?? true)
+            yield return ("the sign-in kept by m3-token login", TokenSources.SignedIn());
     }
 
     /// <summary>Client credentials whose secret a file holds, read with the bounds of a token's file.</summary>

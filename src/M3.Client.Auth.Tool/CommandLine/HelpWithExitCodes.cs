@@ -11,7 +11,7 @@ internal sealed class HelpWithExitCodes(HelpAction help) : SynchronousCommandLin
         $$"""
         Settings:
           Those of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE and so on, from the environment. The token is
-          M3_OAUTH2_TOKEN, M3_OAUTH2_TOKEN_FILE, or client credentials.
+          M3_OAUTH2_TOKEN, M3_OAUTH2_TOKEN_FILE, what M3_OAUTH2_TOKEN_COMMAND prints, client credentials, or what login keeps.
 
         Completions:
           For bash, in ~/.bashrc (other shells: through dotnet-suggest):
@@ -19,8 +19,8 @@ internal sealed class HelpWithExitCodes(HelpAction help) : SynchronousCommandLin
             complete -F _m3_token m3-token
 
         Exit codes:
-            0  the token is good (call: and M3 answered)
-            1  something else failed, such as the network
+            0  the token is good (call: and M3 answered; login, logout, print: done)
+            1  something else failed, such as the network, or nobody is signed in
             2  wrong usage
             3  wrong settings, or OAuth2 is off
         {{string.Join('\n', Enum.GetValues<M3AuthError>().Select(error => $"  {ExitCode.Of(error),3}  {error}"))}}

@@ -13,7 +13,7 @@ internal static class ToolCommandLine
     // What fails is told by CommandRun; what that does not know is a defect, and its stack trace is wanted.
     private static readonly InvocationConfiguration Invocation = new() { EnableDefaultExceptionHandler = false };
 
-    public static Command[] Commands { get; } = [CheckCommand.Create(), KeysCommand.Create(), CallCommand.Create()];
+    public static Command[] Commands { get; } = [CheckCommand.Create(), KeysCommand.Create(), CallCommand.Create(), LoginCommand.Create(), StatusCommand.Create(), PrintCommand.Create(), LogoutCommand.Create()];
 
     public static Task<int> RunAsync(string[] args)
     {
@@ -28,7 +28,7 @@ internal static class ToolCommandLine
 
     private static RootCommand CreateRoot()
     {
-        var root = new RootCommand("Explains an M3 access token, step by step. Without a command it checks the token. Neither the token nor any secret is ever shown.");
+        var root = new RootCommand("Signs a person in for M3, and explains an access token, step by step. Without a command it checks the token. Neither the token nor any secret is ever shown.");
         CommonOptions.AddTo(root);
         CheckCommand.MakeDefaultOf(root);
         foreach (Command command in Commands)

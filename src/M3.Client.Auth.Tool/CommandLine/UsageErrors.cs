@@ -10,6 +10,9 @@ internal static class UsageErrors
         "A token does not belong on the command line: it would stay in the shell's history, and everybody on this machine could read it "
         + "in the list of processes. Set M3_OAUTH2_TOKEN, or pipe it in: m3-token check - < token.txt";
 
+    // Two dots have many host names, too.
+    private const int LongestName = 60;
+
     /// <summary>The error if one of the arguments looks like a token; else null.</summary>
     public static string? TokenAmong(string[] args) => args.Any(MayBeToken) ? TokenRefused : null;
 
@@ -43,7 +46,7 @@ internal static class UsageErrors
     private static bool MayBeToken(string arg) => arg.Contains("eyJ", StringComparison.Ordinal)
         || arg.StartsWith("Bearer", StringComparison.OrdinalIgnoreCase)
         || arg.Split('=')[0] is "--token" or "-t"
-        || (arg.Count(c => c == '.') == 2 && !arg.Contains('/'));
+        || (arg.Length > LongestName && arg.Count(c => c == '.') == 2 && !arg.Contains('/'));
 
     private static bool IsOptionName(string word) =>
         word.StartsWith("--", StringComparison.Ordinal) && word.Length < 20 && word[2..].All(c => char.IsAsciiLetterLower(c) || c == '-');

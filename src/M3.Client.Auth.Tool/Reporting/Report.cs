@@ -33,6 +33,9 @@ internal sealed class Report
     /// <summary>What else catches the eye, a line each.</summary>
     public List<string> Notes { get; } = [];
 
+    /// <summary>Whether another program reads what the command puts out: then nothing else stands there, and a failure is told on standard error.</summary>
+    public bool IsForProgram { get; set; }
+
     public int ExitCode => Failure?.ExitCode ?? Tool.ExitCode.Ok;
 
     /// <param name="section">A table without rows is left out.</param>
@@ -60,6 +63,8 @@ internal sealed class Report
     public void FailSettings(IEnumerable<string> failures, string remedy = "Correct these settings.") =>
         Fail(new Failure("Settings", Tool.ExitCode.Settings, string.Join("; ", failures), $"{remedy} See {HelpLinks.To(HelpLinks.Settings)}"));
 
+    public void FailSignIn(string message, string remedy) => Fail(new Failure("SignIn", Tool.ExitCode.Failed, message, remedy));
+
     public void FailUsage(string message) => Fail(new Failure("Usage", Tool.ExitCode.Usage, message, "See m3-token --help."));
 
     public void FailOtherwise(Exception error) => Fail(new Failure("Failed", Tool.ExitCode.Failed, $"{error.GetType().Name}: {error.Message}",
@@ -69,7 +74,7 @@ internal sealed class Report
 }
 
 /// <summary>Why the tool does not end with 0.</summary>
-/// <param name="Error">An <see cref="M3AuthError"/>, <c>Settings</c>, <c>Usage</c> or <c>Failed</c>.</param>
+/// <param name="Error">An <see cref="M3AuthError"/>, <c>Settings</c>, <c>SignIn</c>, <c>Usage</c> or <c>Failed</c>.</param>
 /// <param name="ExitCode">What the process ends with.</param>
 /// <param name="Message">What happened.</param>
 /// <param name="Remedy">What to do.</param>

@@ -34,7 +34,11 @@ internal sealed partial class Log
 
     public void KeysNotRefreshed(string reason, DateTimeOffset until) => KeysNotRefreshed(reason, Describe(until));
 
-    public void TokenFileIsOpen(string path) => OpenTokenFile(Printable.Text(path));
+    public void SecretFileIsOpen(string content, string path) => OpenSecretFile(content, Printable.Text(path));
+
+    public void SignedIn(string? subject, string issuer, DateTimeOffset since) => SignedIn(Printable.Quote(subject), Printable.Text(issuer), Describe(since));
+
+    public void SignInNotKept(string reason) => NotKept(Printable.WithoutToken(reason));
 
     public void LimitsDiffer(string origin, int limit, TimeSpan window) => LimitsDiffer(origin, limit, Duration.Describe(window));
 
@@ -94,8 +98,8 @@ internal sealed partial class Log
     [LoggerMessage(6, LogLevel.Warning, "The token could not be renewed: {Reason}. The current one is used until {Until}")]
     private partial void NotRenewed(string reason, string until);
 
-    [LoggerMessage(8, LogLevel.Warning, "The token file {Path} can be read by other users; give it mode 600", EventName = "TokenFileIsOpen")]
-    private partial void OpenTokenFile(string path);
+    [LoggerMessage(8, LogLevel.Warning, "The {Content} file {Path} can be read by other users; give it mode 600", EventName = "TokenFileIsOpen")]
+    private partial void OpenSecretFile(string content, string path);
 
     [LoggerMessage(9, LogLevel.Information, "M3's rate limit is reached: waiting {Delay} for the next request")]
     private partial void WaitingForBudget(string delay);
@@ -117,6 +121,12 @@ internal sealed partial class Log
 
     [LoggerMessage(14, LogLevel.Warning, "Settings have changed in the configuration ({Settings}): they take effect when the application is started anew; only tokens are read again")]
     public partial void SettingsChanged(string settings);
+
+    [LoggerMessage(15, LogLevel.Information, "Signed in as {Subject} at {Issuer}, kept since {Since}")]
+    private partial void SignedIn(string subject, string issuer, string since);
+
+    [LoggerMessage(16, LogLevel.Warning, "The next start will not find this sign-in: {Reason}", EventName = "SignInNotKept")]
+    private partial void NotKept(string reason);
 
     [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
     private partial void KeysFetched(string address, int usable, string keyIds, int ignored);

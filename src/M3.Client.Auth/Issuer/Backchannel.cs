@@ -10,6 +10,9 @@ internal sealed class Backchannel : IDisposable
 {
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
+    /// <summary>Marks a request that must not be sent twice: the issuer may have seen it although no answer came.</summary>
+    public static readonly HttpRequestOptionsKey<bool> Once = new("M3.Client.Auth.Once");
+
     private const int MaxBytes = 1024 * 1024;
     private const int MaxRedirects = 3;
 
@@ -21,6 +24,10 @@ internal sealed class Backchannel : IDisposable
 
     private readonly TimeProvider _timeProvider;
     private long _issuerAhead;
+
+    // This object itself, and each request of somebody else's, which may have to be answered all the same: whoever goes last disposes.
+    private int _users = 1;
+    private bool _isDisposed;
 
     public Backchannel(HttpMessageHandler? handler, TimeProvider timeProvider)
     {
@@ -104,6 +111,14 @@ internal sealed class Backchannel : IDisposable
     public void Dispose()
     {
         Invoker.Dispose();
+        if (!Interlocked.Exchange(ref _isDisposed, true))
+            Leave();
+    }
+
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _users) > 0)
+            return;
         _sender.Dispose();
         _ownHandler?.Dispose();
     }
@@ -134,16 +149,17 @@ internal sealed class Backchannel : IDisposable
         {
             // A handler that ignores its cancellation must not hold up everybody.
             sending = _sender.SendAsync(request, cancellationToken);
+            bool mayRepeat = _retry is not null && !(request.Options.TryGetValue(Once, out bool isOnce) && isOnce);
             try
             {
                 response = await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (HttpRequestException) when (_retry is not null)
+            catch (HttpRequestException) when (mayRepeat)
             {
                 // On to the next try.
             }
 
-            if (response is null || (_retry is not null && Retry.IsTransient(response)))
+            if (response is null || (mayRepeat && Retry.IsTransient(response)))
             {
                 response?.Dispose();
                 response = null;
@@ -214,11 +230,16 @@ internal sealed class Backchannel : IDisposable
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
             try
             {
+                Interlocked.Increment(ref backchannel._users);
                 return await backchannel.SendAsync(request, isAlwaysRead: true, either.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
                 throw new BackchannelException($"{Describe(request.RequestUri!)} did not answer within {Duration.Describe(Timeout)}", e);
+            }
+            finally
+            {
+                backchannel.Leave();
             }
         }
 

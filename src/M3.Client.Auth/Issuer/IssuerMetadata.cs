@@ -34,19 +34,30 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     }
 
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async Task<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken)
+    public async Task<TokenEndpoint> FindTokenEndpointAsync(CancellationToken cancellationToken) =>
+        await TryFindEndpointAsync(OidcConstants.Discovery.TokenEndpoint, cancellationToken).ConfigureAwait(false) ?? throw NotNamed(OidcConstants.Discovery.TokenEndpoint);
+
+    /// <summary>Where the issuer takes requests of one kind, and how it wants to know its clients there; null: its metadata name no such place.</summary>
+    /// <param name="name">The member of the metadata, such as <c>revocation_endpoint</c>.</param>
+    /// <param name="cancellationToken">Ends the search.</param>
+    /// <exception cref="BackchannelException">It could not be found out.</exception>
+    public async Task<TokenEndpoint?> TryFindEndpointAsync(string name, CancellationToken cancellationToken)
     {
         for (int i = 0; i < _documents.Length; i++)
         {
             Document document = await ReadAsync(i, mayBeKept: true, cancellationToken).ConfigureAwait(false);
-            if (document.Metadata is { } metadata && ReadTokenEndpoint(metadata) is { } found)
+            if (document.Metadata is { } metadata && ReadEndpointWithMethods(metadata, name) is { } found)
                 return found;
         }
 
         // That something is missing is not kept: it would be missed for as long as keys are kept.
         Forget();
-        throw new BackchannelException($"the issuer {Printable.Quote(settings.Url)} has no metadata that names its {OidcConstants.Discovery.TokenEndpoint}") { IsFatal = true };
+        return null;
     }
+
+    /// <summary>The failure of whoever cannot do without an endpoint.</summary>
+    public BackchannelException NotNamed(string name) =>
+        new($"the issuer {Printable.Quote(settings.Url)} has no metadata that names its {name}") { IsFatal = true };
 
     /// <summary>Has the metadata read anew next time: what they name did not answer as it should.</summary>
     public void Forget()
@@ -116,18 +127,23 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         BackchannelException Refused(string why) => new($"the {name} {Printable.Quote(text)} in the issuer's metadata {why}") { IsFatal = true };
     }
 
-    private TokenEndpoint? ReadTokenEndpoint(JsonElement metadata)
+    private TokenEndpoint? ReadEndpointWithMethods(JsonElement metadata, string name)
     {
-        if (ReadEndpoint(metadata, OidcConstants.Discovery.TokenEndpoint) is not { } address)
+        if (ReadEndpoint(metadata, name) is not { } address)
             return null;
 
-        string?[]? methods = metadata.TryGetProperty(OidcConstants.Discovery.TokenEndpointAuthenticationMethodsSupported, out JsonElement list)
-            && list.ValueKind == JsonValueKind.Array
+        string?[]? methods = ReadList(metadata, OidcConstants.Discovery.TokenEndpointAuthenticationMethodsSupported);
+        return new TokenEndpoint(
+            address,
+            TakesBasic: methods is null || methods.Contains(OidcConstants.EndpointAuthenticationMethods.BasicAuthentication)
+                || !methods.Contains(OidcConstants.EndpointAuthenticationMethods.PostBody),
+            ReadList(metadata, OidcConstants.Discovery.TokenEndpointAuthSigningAlgorithmsSupported));
+    }
+
+    private static string?[]? ReadList(JsonElement metadata, string name) =>
+        metadata.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array
             ? [.. list.EnumerateArray().Select(StrictJson.ReadString)]
             : null;
-        return new TokenEndpoint(address, methods is null || methods.Contains(OidcConstants.EndpointAuthenticationMethods.BasicAuthentication)
-            || !methods.Contains(OidcConstants.EndpointAuthenticationMethods.PostBody));
-    }
 
     // OpenID Connect Discovery 1.0 first; RFC 8414 inserts its part between the host and the issuer's path.
     private Uri AddressOf(int index)

@@ -33,7 +33,7 @@ public sealed class M3AccessToken : IFormattable
             throw new ArgumentException("A token is one word of visible ASCII characters.", nameof(value));
 
         Value = value;
-        Header = new AttachedHeader(value);
+        Header = new AttachedHeader(this);
     }
 
     /// <summary>Makes a token without validating it, with all that it says.</summary>
@@ -127,6 +127,10 @@ public sealed class M3AccessToken : IFormattable
     /// <summary>The finished header, made once.</summary>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     internal AuthenticationHeaderValue Header { get; }
+
+    /// <summary>The only place that it may be sent to, whatever else is allowed; null: there is no such rule. Set before anybody else has the token.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    internal Origin? OnlyFor;
 
     /// <summary>Whose token it is and how long it lasts; never the token.</summary>
     public override string ToString() =>

@@ -40,6 +40,15 @@ internal sealed class OriginGuard(IEnumerable<Uri> allowedOrigins, bool requireH
         return isAddress && Volatile.Read(ref _first) is { } first && first.Has(target!) ? first : CheckAnew(target);
     }
 
+    /// <summary>Whether a request goes where its token may go alone; its <c>Host</c> header, too.</summary>
+    /// <exception cref="UntrustedOriginException">It does not.</exception>
+    public static void Confine(HttpRequestMessage request, Origin only)
+    {
+        Uri target = request.RequestUri!;
+        if (!only.Has(target) || (request.Headers.Host is { } host && !(Uri.TryCreate($"{target.Scheme}://{host}/", UriKind.Absolute, out Uri? named) && only.Has(named))))
+            throw new UntrustedOriginException($"{Origin.Describe(target)} (the sign-in was discovered from {only}, and its token goes there only)");
+    }
+
     private Origin CheckAnew(Uri? target)
     {
         if (target is not { IsAbsoluteUri: true, Scheme: "http" or "https" })

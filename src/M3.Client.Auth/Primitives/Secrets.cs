@@ -41,6 +41,11 @@ internal static partial class Secrets
     public static Exception? HarmlessOrNull(Exception? failure, params ReadOnlySpan<string?> secrets) =>
         failure is null || MayShow(failure, secrets) ? null : failure;
 
+    /// <summary>
+    /// Whether one of the secrets, a token, a credential's field or what looks like a signature may stand in a text that somebody else wrote.
+    /// </summary>
+    public static bool MayStandIn(string text, params ReadOnlySpan<string?> secrets) => MayShow(text, secrets) || HasRandomWord(text);
+
     private static bool MayShow(Exception failure, ReadOnlySpan<string?> secrets)
     {
         try
@@ -50,7 +55,7 @@ internal static partial class Secrets
             for (Exception? e = failure; e is not null; e = e.InnerException)
             {
                 // A stack trace has long words of its own, so that only the message is searched for them.
-                if (MayShow(e.Message, secrets) || HasRandomWord(e.Message) || MayShow(e.Data, secrets))
+                if (MayStandIn(e.Message, secrets) || MayShow(e.Data, secrets))
                     return true;
                 if (e is not AggregateException several)
                     continue;
@@ -80,7 +85,7 @@ internal static partial class Secrets
                 if (one is not (null or IConvertible or Guid or TimeSpan or DateTimeOffset))
                     return true;
                 string text = Convert.ToString(one, CultureInfo.InvariantCulture) ?? "";
-                if (MayShow(text, secrets) || HasRandomWord(text))
+                if (MayStandIn(text, secrets))
                     return true;
             }
         }

@@ -27,7 +27,11 @@ internal sealed class OriginRecheck(M3AuthRegistration registration) : Delegatin
     private void Check(HttpRequestMessage request)
     {
         AuthenticationHeaderValue? header = request.Headers.Authorization;
-        if (header is AttachedHeader || registration.HasSent(header?.Parameter))
-            registration.Origins.Check(request);
+        var attached = header as AttachedHeader;
+        if (attached is null && !registration.HasSent(header?.Parameter))
+            return;
+        registration.Origins.Check(request);
+        if ((attached is null ? registration.LastOnlyFor : attached.OnlyFor) is { } only)
+            OriginGuard.Confine(request, only);
     }
 }

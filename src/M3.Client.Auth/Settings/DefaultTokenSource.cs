@@ -14,16 +14,38 @@ internal static class DefaultTokenSource
             chain.Add(TokenSources.FromConfigurationWithoutEnvironment(configuration, variable));
         if (options.Section is { } section)
             chain.Add(TokenSources.FromConfiguration(section, SectionNames.Token));
-        if (options.ClientId is { } id && options.ClientSecret is { } secret)
-            chain.Add(TokenSources.ClientCredentials(id, secret));
-        else if (options.ClientId is { } clientId && options.ClientSecretFile is { } file)
-            chain.Add(TokenSources.ClientCredentialsFromFile(clientId, file));
+        if (options.TokenCommand is { } command && CommandLine.Split(command) is [{ } program, .. string[] arguments])
+            chain.Add(TokenSources.FromCommand(program, arguments));
+        if (CreateClientCredentials(options) is { } client)
+            chain.Add(client);
+        if (options.SignedIn ?? options.IsScript)
+            chain.Add(TokenSources.SignedIn());
         return chain.Count == 1 ? chain[0] : new FirstOfTokenSource(chain);
     }
 
-    /// <summary>What else to say when there is no token: a client's id alone gets none.</summary>
-    public static string DescribeMissingHalf(M3AuthOptions options) =>
-        options is { TokenSource: null, ClientId: not null, ClientSecret: null, ClientSecretFile: null }
-            ? $"; {options.Prefix}CLIENT_ID is set, but neither {options.Prefix}CLIENT_SECRET nor {options.Prefix}CLIENT_SECRET_FILE is"
+    /// <summary>Client credentials by the one credential that the settings name; null: they name none.</summary>
+    public static ITokenSource? CreateClientCredentials(M3AuthOptions options) => options switch
+    {
+        { ClientId: null } => null,
+        { ClientId: { } id, ClientSecret: { } secret } => TokenSources.ClientCredentials(id, secret),
+        { ClientId: { } id, ClientSecretFile: { } file } => TokenSources.ClientCredentialsFromFile(id, file),
+        { ClientId: { } id, ClientKeyFile: { } file } => TokenSources.ClientCredentialsWithKey(id, file, options.ClientKeyId, options.ClientAssertionAudience),
+        { ClientId: { } id, ClientAssertionFile: { } file } => TokenSources.ClientCredentialsWithAssertion(id, file),
+        _ => null,
+    };
+
+    /// <summary>The error of a source that has no token.</summary>
+    public static MissingTokenException Missing(ITokenSource source, M3AuthOptions options)
+    {
+        var error = new MissingTokenException($"looked in {source.DescribeSource()}{DescribeMissingHalf(options)}");
+        if (options.TokenSource is null && (options.SignedIn ?? options.IsScript))
+            error.Remedy = "Sign in once with m3-token login, or set {prefix}TOKEN to an access token from your provider, or configure another token source.";
+        return error;
+    }
+
+    // A client's id alone gets no token.
+    private static string DescribeMissingHalf(M3AuthOptions options) =>
+        options is { TokenSource: null, ClientId: not null } && CreateClientCredentials(options) is null
+            ? $"; {options.Prefix}CLIENT_ID is set, but none of {options.Prefix}CLIENT_SECRET, {options.Prefix}CLIENT_SECRET_FILE, {options.Prefix}CLIENT_KEY_FILE and {options.Prefix}CLIENT_ASSERTION_FILE is"
             : "";
 }

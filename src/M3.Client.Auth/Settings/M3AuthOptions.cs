@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -84,13 +83,21 @@ public sealed class M3AuthOptions : IFormattable
 
     /// <summary>
     /// Where the token comes from. Default null: the first of the environment variable <c>M3_OAUTH2_TOKEN</c> (read live),
-    /// <see cref="TokenFile"/>, the configuration's other providers, and client credentials.
+    /// <see cref="TokenFile"/>, the configuration's other providers, <see cref="TokenCommand"/>, and client credentials.
     /// </summary>
     [JsonIgnore]
     public ITokenSource? TokenSource { get; set; }
 
     /// <summary><c>M3_OAUTH2_TOKEN_FILE</c>. Default null. A file that holds the token, such as a mounted secret; read again when it changes.</summary>
     public string? TokenFile { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_TOKEN_COMMAND</c>. Default null. A program that prints a token, and its arguments, as <see cref="TokenSources.FromCommand(string, IEnumerable{string})"/> runs it,
+    /// without a shell: white space separates, quotation marks group, a backslash means something only inside double ones, before <c>"</c> or <c>\</c>. May hold a secret.
+    /// </summary>
+    [JsonIgnore]
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public string? TokenCommand { get; set; }
 
     /// <summary><c>M3_OAUTH2_CLIENT_ID</c>. Default null. For client credentials (RFC 6749, section 4.4).</summary>
     public string? ClientId { get; set; }
@@ -105,6 +112,28 @@ public sealed class M3AuthOptions : IFormattable
 
     /// <summary><c>M3_OAUTH2_CLIENT_SECRET_FILE</c>. Default null. A file that holds the client secret; needs <see cref="ClientId"/>.</summary>
     public string? ClientSecretFile { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_KEY_FILE</c>. Default null. A private key instead of a secret: <see cref="TokenSources.ClientCredentialsWithKey"/>; needs <see cref="ClientId"/>.</summary>
+    public string? ClientKeyFile { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_KEY_ID</c>. Default null: the JWK's own; with PEM none. The <c>kid</c> that the issuer knows the key by.</summary>
+    public string? ClientKeyId { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_ASSERTION_FILE</c>. Default null. An assertion (RFC 7523, section 2.2) that somebody else keeps fresh; needs <see cref="ClientId"/>.</summary>
+    public string? ClientAssertionFile { get; set; }
+
+    /// <summary><c>M3_OAUTH2_CLIENT_ASSERTION_AUDIENCE</c>. Default null: the issuer; at Entra ID and Okta the token endpoint. Whom the assertion that the key signs is for.</summary>
+    public string? ClientAssertionAudience { get; set; }
+
+    /// <summary><c>M3_OAUTH2_RESOURCE</c>. Default null. M3's resource indicator (RFC 8707), an absolute URI without fragment, sent with token requests.</summary>
+    public string? Resource { get; set; }
+
+    /// <summary>
+    /// <c>M3_OAUTH2_SIGNED_IN</c>. Whether the sign-in that <c>m3-token login</c> kept for this user counts, as the last source of the default
+    /// chain. Default null: for scripts (<see cref="M3HttpClient.Create"/>, <see cref="FromEnvironment"/>), and not with <c>AddM3Auth</c>, so
+    /// that no service runs silently as a person. False: nowhere, not even by <see cref="TokenSources.SignedIn"/>.
+    /// </summary>
+    public bool? SignedIn { get; set; }
 
     /// <summary>
     /// <c>M3_OAUTH2_ALLOWED_ORIGINS</c>, commas or spaces between. Scheme, host and port of where the token may go; paths are
@@ -155,6 +184,9 @@ public sealed class M3AuthOptions : IFormattable
     /// <summary>The prefix that the settings were read with; names them in errors and names the token's variable.</summary>
     internal string Prefix { get; set; } = SettingNames.DefaultPrefix;
 
+    /// <summary>Whether a person runs the program that they are for, so that the person's own sign-in counts unless they say otherwise.</summary>
+    internal bool IsScript { get; set; }
+
     /// <summary>The client's name at the factory; null: it is built directly.</summary>
     internal string? ClientName { get; set; }
 
@@ -173,7 +205,7 @@ public sealed class M3AuthOptions : IFormattable
     public static M3AuthOptions FromEnvironment(string prefix = SettingNames.DefaultPrefix)
     {
         ArgumentNullException.ThrowIfNull(prefix);
-        var options = new M3AuthOptions();
+        var options = new M3AuthOptions { IsScript = true };
         options.ReadFromEnvironment(prefix);
         return options;
     }
@@ -201,13 +233,7 @@ public sealed class M3AuthOptions : IFormattable
     // Loggers such as NLog take apart whatever cannot be formatted.
     string IFormattable.ToString(string? format, IFormatProvider? formatProvider) => ToString();
 
-    internal void ReadFromEnvironment(string prefix)
-    {
-        var environment = new EnvironmentVariablesConfigurationProvider(prefix);
-        environment.Load();
-        // It keeps its names without the prefix.
-        Read(SettingsSource.Flat(name => environment.TryGet(name[prefix.Length..], out string? value) ? value : null, prefix), prefix);
-    }
+    internal void ReadFromEnvironment(string prefix) => Read(SettingsSource.InEnvironment(prefix), prefix);
 
     internal void ReadFrom(IConfiguration configuration, string prefix)
     {

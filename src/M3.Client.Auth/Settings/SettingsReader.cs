@@ -74,8 +74,22 @@ internal sealed class SettingsReader
             options.RateLimitMode = mode;
         if (Text("TOKEN_FILE") is { } tokenFile)
             options.TokenFile = tokenFile;
+        if (Text("TOKEN_COMMAND") is { } command)
+            options.TokenCommand = command;
         if (Text("CLIENT_SECRET_FILE") is { } secretFile)
             options.ClientSecretFile = secretFile;
+        if (Text("CLIENT_KEY_FILE") is { } keyFile)
+            options.ClientKeyFile = keyFile;
+        if (Text("CLIENT_KEY_ID") is { } keyId)
+            options.ClientKeyId = keyId;
+        if (Text("CLIENT_ASSERTION_FILE") is { } assertionFile)
+            options.ClientAssertionFile = assertionFile;
+        if (Text("CLIENT_ASSERTION_AUDIENCE") is { } assertionAudience)
+            options.ClientAssertionAudience = assertionAudience;
+        if (Text("RESOURCE") is { } resource)
+            options.Resource = resource;
+        if (Switch("SIGNED_IN") is { } signedIn)
+            options.SignedIn = signedIn;
         if (Switch("REQUIRE_HTTPS") is { } requireHttps)
             options.RequireHttps = requireHttps;
         if (Text("ALLOWED_ORIGINS") is { } origins)

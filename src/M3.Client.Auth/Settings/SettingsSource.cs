@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
 
 namespace M3.Client.Auth;
 
@@ -21,6 +22,15 @@ internal sealed class SettingsSource
     /// <param name="find">A setting's value by its whole name.</param>
     /// <param name="prefix">What the names begin with.</param>
     public static SettingsSource Flat(Func<string, string?> find, string prefix) => new(name => find(prefix + name), name => prefix + name, isSection: false);
+
+    /// <summary>This process's environment variables, as they are now.</summary>
+    public static SettingsSource InEnvironment(string prefix)
+    {
+        var environment = new EnvironmentVariablesConfigurationProvider(prefix);
+        environment.Load();
+        // It keeps its names without the prefix.
+        return Flat(name => environment.TryGet(name[prefix.Length..], out string? value) ? value : null, prefix);
+    }
 
     public static SettingsSource In(IConfigurationSection section) => new(name => Read(section, SectionNames.Of(name)), name => $"{section.Path}:{SectionNames.Of(name)}", isSection: true);
 

@@ -59,8 +59,24 @@ internal static class SettingsValidator
             failures.Add(Required("AUDIENCE", options));
 
         // The other way round it is nothing wrong: there are clients without a secret.
-        if (string.IsNullOrWhiteSpace(options.ClientId) && (options.ClientSecret ?? options.ClientSecretFile) is not null)
-            failures.Add($"{options.NameOf("CLIENT_ID")} is required when {options.NameOf(options.ClientSecret is null ? "CLIENT_SECRET_FILE" : "CLIENT_SECRET")} is set");
+        string[] credentials = [.. FindCredentials(options).Select(options.NameOf)];
+        if (string.IsNullOrWhiteSpace(options.ClientId) && credentials.Length > 0)
+            failures.Add($"{options.NameOf("CLIENT_ID")} is required when {credentials[0]} is set");
+        if (credentials.Length > 1)
+            failures.Add($"{string.Join(" and ", credentials)} are set, and a client proves itself by one of them: leave the others out");
+
+        if (options.Resource is { } resource && !IsResource(resource))
+            failures.Add($"{options.NameOf("RESOURCE")} must be an absolute URI without white space or fragment, but is {Printable.Quote(resource)}");
+
+        // Never the value: an argument may be a secret.
+        if (options.TokenCommand is { } command)
+        {
+            string[]? words = CommandLine.Split(command);
+            if (words is null)
+                failures.Add($"{options.NameOf("TOKEN_COMMAND")} has a quotation mark that is not closed (its value is not shown)");
+            else if (words is [] || string.IsNullOrWhiteSpace(words[0]))
+                failures.Add($"{options.NameOf("TOKEN_COMMAND")} must begin with the name of a program (its value is not shown)");
+        }
 
         foreach (string scope in options.RequiredScopes)
         {
@@ -73,6 +89,17 @@ internal static class SettingsValidator
 
         if (FindInDuration(options.NameOf("JWKS_CACHE_TTL"), options.JwksCacheTtl, LongestTtl) is { } ttl)
             failures.Add(ttl);
+    }
+
+    // A secret itself comes before one in a file.
+    private static IEnumerable<string> FindCredentials(M3AuthOptions options)
+    {
+        if ((options.ClientSecret ?? options.ClientSecretFile) is not null)
+            yield return options.ClientSecret is null ? "CLIENT_SECRET_FILE" : "CLIENT_SECRET";
+        if (options.ClientKeyFile is not null)
+            yield return "CLIENT_KEY_FILE";
+        if (options.ClientAssertionFile is not null)
+            yield return "CLIENT_ASSERTION_FILE";
     }
 
     private static void CheckSending(M3AuthOptions options, List<string> failures)
@@ -106,6 +133,11 @@ internal static class SettingsValidator
     private static string? FindInDuration(string name, TimeSpan value, TimeSpan longest) => value > TimeSpan.Zero && value <= longest
         ? null
         : string.Create(CultureInfo.InvariantCulture, $"{name} must be more than 0 and at most {longest.TotalSeconds:0} seconds, but is {value.TotalSeconds:0.###}");
+
+    // RFC 8707, section 2. On Unix a path counts as an absolute URI of a file.
+    private static bool IsResource(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && text.StartsWith(uri.Scheme + ':', StringComparison.OrdinalIgnoreCase)
+        && !text.Contains('#', StringComparison.Ordinal) && !text.Any(char.IsWhiteSpace);
 
     private static bool IsIssuer(string text, [NotNullWhen(true)] out Uri? issuer) =>
         Uri.TryCreate(text, UriKind.Absolute, out issuer) && issuer.Scheme is "http" or "https"

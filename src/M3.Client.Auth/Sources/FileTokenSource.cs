@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace M3.Client.Auth;
 
 /// <summary>
@@ -10,7 +8,6 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
 {
     private readonly TextFile _file = new(path);
     private bool _hadToken;
-    private bool _modeChecked;
 
     public string Name => _file.Name;
 
@@ -21,7 +18,7 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
         string text;
         try
         {
-            text = await _file.ReadAsync(context.TimeProvider, file => WarnIfOpen(file, context.Log), cancellationToken).ConfigureAwait(false);
+            text = await _file.ReadAsync(context.TimeProvider, file => _file.WarnIfOpen(file, context.Log, "token"), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -33,12 +30,5 @@ internal sealed class FileTokenSource(string path) : INamedTokenSource
             throw new TokenRequestFailedException($"{Name} is empty now", isTransient: true);
         _hadToken |= !string.IsNullOrWhiteSpace(text);
         return text;
-    }
-
-    private void WarnIfOpen(SafeFileHandle file, Log? log)
-    {
-        if (!_modeChecked && !OperatingSystem.IsWindows() && File.GetUnixFileMode(file).HasFlag(UnixFileMode.OtherRead))
-            log?.TokenFileIsOpen(path);
-        _modeChecked = true;
     }
 }

@@ -8,6 +8,8 @@ internal sealed class FirstOfTokenSource(IReadOnlyList<ITokenSource> sources) : 
     // As often as its most eager source: one that is not to be polled is left out then, see below.
     public TimeSpan? PollInterval { get; } = FindShortest(sources);
 
+    public TimeSpan Timeout { get; } = sources.Select(source => source.Timeout).DefaultIfEmpty(TimeSpan.FromMinutes(2)).Max();
+
     public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
         (await ReadWithSourceAsync(context, cancellationToken).ConfigureAwait(false))?.Token;
 

@@ -9,12 +9,15 @@ public interface ITokenSource
     /// </summary>
     TimeSpan? PollInterval => null;
 
+    /// <summary>How long a read may take, above zero. Default 2 minutes; where a person signs in they need longer.</summary>
+    TimeSpan Timeout => TimeSpan.FromMinutes(2);
+
     /// <summary>
     /// Reads the token, with or without <c>Bearer </c> in front; null when this source has none. It is never called twice at once
     /// by one provider, and a single caller's cancellation does not reach it.
     /// </summary>
     /// <param name="context">What the token is for, and the token that M3 refused, if any.</param>
-    /// <param name="cancellationToken">Signalled after two minutes, and when the provider is disposed.</param>
+    /// <param name="cancellationToken">Signalled after <see cref="Timeout"/>, and when the provider is disposed.</param>
     /// <exception cref="M3AuthException">Reaches the caller as it is; any other exception becomes <see cref="TokenRequestFailedException"/>.</exception>
     ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken);
 

@@ -16,6 +16,7 @@ internal sealed class TextFile(string path)
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private Task<string>? _reading;
+    private bool _modeChecked;
 
     public string Name => $"the file {Printable.Text(path)}";
 
@@ -47,6 +48,17 @@ internal sealed class TextFile(string path)
             if (reading.IsCompleted)
                 _reading = null;
         }
+    }
+
+    /// <summary>Warns once of a file that other users can read.</summary>
+    /// <param name="file">The open file.</param>
+    /// <param name="log">Where to.</param>
+    /// <param name="content">What it holds.</param>
+    public void WarnIfOpen(SafeFileHandle file, Log? log, string content)
+    {
+        if (!_modeChecked && !OperatingSystem.IsWindows() && File.GetUnixFileMode(file).HasFlag(UnixFileMode.OtherRead))
+            log?.SecretFileIsOpen(content, path);
+        _modeChecked = true;
     }
 
     private Task<string> ReadOnOwnThread(Action<SafeFileHandle>? onOpened)

@@ -20,6 +20,9 @@ public sealed class TokenReading(string token, ITokenSource source) : IFormattab
     [JsonIgnore]
     public ITokenSource Source { get; } = source;
 
+    /// <summary>The only place that the token may go to; null: wherever the registration's may.</summary>
+    internal Uri? OnlyFor { get; init; }
+
     /// <summary>The source's name; never the token.</summary>
     public override string ToString() => $"TokenReading {{ Source = {Source.DescribeSource()} }}";
 

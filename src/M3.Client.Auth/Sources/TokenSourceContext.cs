@@ -57,12 +57,23 @@ public sealed class TokenSourceContext
     /// <summary>The audience that the token must be for.</summary>
     public string? Audience { get; init; }
 
+    /// <summary>The resource that the token is asked for (RFC 8707, section 2); null, the default: none is named.</summary>
+    public string? Resource { get; init; }
+
     /// <summary>The scopes that the token must have. Default: none.</summary>
     public IReadOnlyCollection<string> RequiredScopes { get; init; } = [];
 
     /// <summary>The clock to go by. Default <see cref="TimeProvider.System"/>.</summary>
     [JsonIgnore]
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>The registration's client; null: it has none.</summary>
+    internal string? ClientId { get; init; }
+
+    internal string? ClientSecret => _clientSecret;
+
+    /// <summary>Whether the settings say that no kept sign-in is to be used.</summary>
+    internal bool IsSignedInOff { get; init; }
 
     internal IssuerMetadata? Metadata { get; }
 

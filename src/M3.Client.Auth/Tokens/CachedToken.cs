@@ -9,7 +9,7 @@ internal sealed class CachedToken(TokenReading reading, ValidatedToken validated
     /// <summary>The raw token, and whose it is.</summary>
     public readonly TokenReading Reading = reading;
 
-    public readonly M3AccessToken Token = validated.Token;
+    public readonly M3AccessToken Token = Confine(validated.Token, reading.OnlyFor);
 
     /// <summary>The keys that it was checked against; null when signatures are not checked.</summary>
     public readonly KeySet? Keys = validated.Keys;
@@ -28,6 +28,14 @@ internal sealed class CachedToken(TokenReading reading, ValidatedToken validated
     /// <summary>Whether it may be sent although something is due.</summary>
     public bool IsUsable(Moment now, JwksCache jwks) =>
         !HasExpired(now) && ReferenceEquals(Keys, jwks.Current) && (Keys is null || jwks.CanServe(now));
+
+    // Here, so that no way to a cached token leads around it.
+    private static M3AccessToken Confine(M3AccessToken token, Uri? onlyFor)
+    {
+        if (onlyFor is not null)
+            token.OnlyFor = new Origin(onlyFor);
+        return token;
+    }
 
     public void DeferCheck(Deadline until)
     {

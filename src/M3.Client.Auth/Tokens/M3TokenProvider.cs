@@ -41,13 +41,17 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         _jwks = new JwksCache(_options.JwksCacheTtl, _options.TimeProvider, _backchannel, metadata, log, Telemetry);
         ITokenSource source = _options.TokenSource ?? DefaultTokenSource.Create(_options);
         var acquirer = new TokenAcquirer(_options, source, _backchannel, metadata, _jwks, new NegativeCache(_clock), log, Telemetry);
-        _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, Telemetry, _options.Prefix);
+        _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, Telemetry, _options.Prefix, source.Timeout);
+        SourceTimeout = source.Timeout;
         WarnOfWhatIsOff(log);
     }
 
     internal TimeProvider TimeProvider => _options.TimeProvider;
 
     internal readonly Telemetry Telemetry;
+
+    /// <summary>How long its source may take.</summary>
+    internal TimeSpan SourceTimeout { get; }
 
     internal TokenStatus? TokenStatus => _cache.GetStatus();
 
@@ -85,6 +89,8 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
     {
         ArgumentNullException.ThrowIfNull(prefix);
         M3AccessToken token = await GetTokenAsync(cancellationToken).ConfigureAwait(false);
+        if (token.OnlyFor is { } only)
+            throw new UntrustedOriginException($"the sign-in was discovered from {only}, and its token goes there only, not to a child process") { Prefix = _options.Prefix };
         var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             [prefix + "ENABLED"] = "true",

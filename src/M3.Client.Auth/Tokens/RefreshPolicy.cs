@@ -22,7 +22,6 @@ internal static class RefreshPolicy
     /// <summary>No source is asked twice within it while a token is usable.</summary>
     public static readonly TimeSpan MinInterval = TimeSpan.FromSeconds(1);
 
-    private static readonly TimeSpan RenewAhead = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan MaxRetryInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>
@@ -38,8 +37,7 @@ internal static class RefreshPolicy
         if (isPolled || expiresAt == DateTimeOffset.MaxValue)
             return Deadline.At(expiresAt);
         TimeSpan left = expiresAt - now.Utc;
-        TimeSpan ahead = left / 5 < RenewAhead ? left / 5 : RenewAhead;
-        return Deadline.After(now, left - (ahead * (1 + (jitter * 0.1))));
+        return Deadline.After(now, left - (RenewalMargin.Of(left) * (1 + (jitter * RenewalMargin.Jitter))));
     }
 
     /// <summary>When a usable token's source or keys are to be checked again.</summary>

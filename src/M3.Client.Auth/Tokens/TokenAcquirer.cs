@@ -76,14 +76,17 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
             Backchannel = backchannel.Invoker,
             IssuerUrl = options.IssuerUrl,
             Audience = options.Audience,
+            Resource = options.Resource,
             RequiredScopes = (IReadOnlyCollection<string>)options.RequiredScopes,
             TimeProvider = options.TimeProvider,
+            ClientId = options.ClientId,
+            IsSignedInOff = options.SignedIn == false,
         };
 
     private ParsedJwt Parse(TokenReading? reading)
     {
         if (reading is null)
-            throw new MissingTokenException($"looked in {source.DescribeSource()}{DefaultTokenSource.DescribeMissingHalf(options)}");
+            throw DefaultTokenSource.Missing(source, options);
         if (_refusal is { } refusal && refusal.Raw == reading.Token && ReferenceEquals(refusal.Keys, jwks.Current))
             refusal.Error.Throw();
         return ParsedJwt.Parse(reading.Token);

@@ -6,14 +6,12 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed class TokenCache : IDisposable
 {
-    /// <summary>How long a source may take.</summary>
-    public static readonly TimeSpan SourceTimeout = TimeSpan.FromMinutes(2);
-
     private readonly TokenAcquirer _acquirer;
     private readonly JwksCache _jwks;
     private readonly Log _log;
     private readonly Telemetry _telemetry;
     private readonly string _prefix;
+    private readonly TimeSpan _sourceTimeout;
     private readonly Clock _clock;
     private readonly CancellationTokenSource _disposed = new();
 
@@ -31,15 +29,16 @@ internal sealed class TokenCache : IDisposable
     // Counted once: each look at a polled source finds the same.
     private Type? _countedFailure;
 
-    public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, Telemetry telemetry, string prefix)
+    public TokenCache(TokenAcquirer acquirer, JwksCache jwks, TimeProvider timeProvider, Log log, Telemetry telemetry, string prefix, TimeSpan sourceTimeout)
     {
         _acquirer = acquirer;
         _jwks = jwks;
         _log = log;
         _telemetry = telemetry;
         _prefix = prefix;
+        _sourceTimeout = sourceTimeout;
         _clock = new Clock(timeProvider);
-        _refresh = new SingleFlight<Acquisition>(timeProvider, SourceTimeout, _disposed.Token);
+        _refresh = new SingleFlight<Acquisition>(timeProvider, sourceTimeout, _disposed.Token);
         telemetry.SecondsToExpiry = () => GetStatus() is { } status && status.ExpiresAt != DateTimeOffset.MaxValue ? (status.ExpiresAt - timeProvider.GetUtcNow()).TotalSeconds : null;
     }
 
@@ -158,7 +157,7 @@ internal sealed class TokenCache : IDisposable
     private Task RefreshAsync(CachedToken? current, M3AccessToken? rejected) => _refresh.RunAsync(
         cancellationToken => _acquirer.AcquireAsync(current, rejected, cancellationToken),
         (found, failure) => Conclude(current, rejected, found ?? new Acquisition(null, failure is TimeoutException
-            ? new TokenRequestFailedException($"no token within {Duration.Describe(SourceTimeout)}", isTransient: true)
+            ? new TokenRequestFailedException($"no token within {Duration.Describe(_sourceTimeout)}", isTransient: true)
             : failure, null)));
 
     private (Acquisition? Found, Exception? Error) Conclude(CachedToken? current, M3AccessToken? rejected, Acquisition found)

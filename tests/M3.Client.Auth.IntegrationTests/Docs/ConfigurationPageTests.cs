@@ -124,6 +124,7 @@ public sealed class ConfigurationPageTests
                 [Prefix + "AUDIENCE"] = m3.Audience,
                 [Prefix + "TOKEN_FILE"] = file,
                 [Prefix + "TOKEN"] = m3.CreateToken(subject: "3 configuration"),
+                [Prefix + "TOKEN_COMMAND"] = $"printf %s {m3.CreateToken(subject: "4 command")}",
                 [Prefix + "CLIENT_ID"] = m3.ClientId,
                 [Prefix + "CLIENT_SECRET"] = m3.ClientSecret,
             };
@@ -135,6 +136,8 @@ public sealed class ConfigurationPageTests
             settings.Remove(Prefix + "TOKEN_FILE");
             Assert.That(await SubjectAsync(settings), Is.EqualTo("3 configuration"));
             settings.Remove(Prefix + "TOKEN");
+            Assert.That(await SubjectAsync(settings), Is.EqualTo("4 command"));
+            settings.Remove(Prefix + "TOKEN_COMMAND");
             Assert.That(await SubjectAsync(settings), Is.EqualTo(m3.ClientId));
         }
         finally
@@ -177,6 +180,7 @@ public sealed class ConfigurationPageTests
     private static string Another(PropertyInfo option) => option.PropertyType switch
     {
         { } type when type == typeof(bool) => option.GetValue(new M3AuthOptions()) is true ? "false" : "true",
+        { } type when type == typeof(bool?) => "true",
         { } type when type == typeof(int) || type == typeof(TimeSpan) => "7",
         { } type when type == typeof(RateLimitMode) => nameof(RateLimitMode.Wait),
         _ => "https://elsewhere.example",

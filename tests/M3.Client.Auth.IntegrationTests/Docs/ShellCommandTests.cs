@@ -19,6 +19,9 @@ public sealed partial class ShellCommandTests
         "dotnet add package ModelContextProtocol",
         "dotnet run",
         "dotnet publish -c Release -p:PublishAot=true",
+        // The tool's own tests sign in by it.
+        "m3-token login https://m3.example.org/sse --client-id YOUR_CLIENT",
+        "m3-token login",
         "az login",
         "gcloud auth login",
     ];

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
 
 namespace M3.Client.Auth.IntegrationTests.OidcProvider;
 
@@ -8,6 +9,12 @@ internal sealed class OidcProvider : IAsyncDisposable
 {
     public const string ClientId = "m3-client";
     public const string ClientSecret = "made-up-secret";
+
+    /// <summary>A public client that people sign in with.</summary>
+    public const string NativeClientId = "m3-native";
+
+    /// <summary>What a person's tokens are asked for.</summary>
+    public const string Resource = "https://m3.example/rs256";
 
     private readonly Process _process;
 
@@ -20,7 +27,8 @@ internal sealed class OidcProvider : IAsyncDisposable
     public string IssuerUrl { get; }
 
     /// <summary>Starts it on a port that the system picks; where it cannot run, the test is skipped and says why.</summary>
-    public static async Task<OidcProvider> StartAsync()
+    /// <param name="clientJwks">The public keys of clients that prove themselves by one, a JSON array; the client's id is <c>m3-key-</c> and the key's <c>alg</c>.</param>
+    public static async Task<OidcProvider> StartAsync(string clientJwks = "[]")
     {
         string folder = Path.GetFullPath(Path.Combine(Folder(), "../../oidc-provider"));
         if (!Directory.Exists(Path.Combine(folder, "node_modules")))
@@ -32,6 +40,7 @@ internal sealed class OidcProvider : IAsyncDisposable
             process = Process.Start(new ProcessStartInfo("node", "server.js")
             {
                 WorkingDirectory = folder,
+                Environment = { ["CLIENT_JWKS"] = clientJwks },
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
@@ -58,6 +67,22 @@ internal sealed class OidcProvider : IAsyncDisposable
             ["resource"] = $"https://m3.example/{(algorithm == "ES256" ? "es256" : "rs256")}",
         }),
     };
+
+    /// <summary>A person signs in anew.</summary>
+    /// <returns>The refresh token.</returns>
+    public async Task<string> SignInAsync() => (await AskAsync("sign-in"))["refresh_token"]!.GetValue<string>();
+
+    /// <summary>A person answers a device code.</summary>
+    public Task AnswerDeviceAsync(string userCode, bool yes) => AskAsync($"device?user_code={userCode}&say={(yes ? "yes" : "no")}");
+
+    /// <summary>How often tokens were asked for so, with that outcome.</summary>
+    public async Task<int> CountAsync(string grantAndOutcome) => (await AskAsync("counts"))[grantAndOutcome]?.GetValue<int>() ?? 0;
+
+    private async Task<JsonNode> AskAsync(string what)
+    {
+        using var client = new HttpClient();
+        return JsonNode.Parse(await client.GetStringAsync($"{IssuerUrl}/test/{what}"))!;
+    }
 
     public async ValueTask DisposeAsync()
     {

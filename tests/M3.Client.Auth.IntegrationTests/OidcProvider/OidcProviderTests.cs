@@ -53,7 +53,7 @@ public sealed class OidcProviderTests
         Assert.That(async () => await tokens.GetTokenAsync(), Throws.InstanceOf<InvalidTokenFormatException>().With.Message.Contain("opaque"));
     }
 
-    private static async Task<WebApplication> StartServerAsync(string issuerUrl)
+    internal static async Task<WebApplication> StartServerAsync(string issuerUrl)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");

@@ -22,6 +22,10 @@ internal static partial class ReadmeProgram
     public static IEnumerable<string[]> ServiceCommands =>
         Command().Matches(Service().Match(Readme).Value).Select(match => match.Groups["arguments"].Value.Split(' '));
 
+    /// <summary>What is printed for whoever has no token.</summary>
+    public static string[] SignInCommands => [.. Readme[Readme.IndexOf("No token? ", StringComparison.Ordinal)..].Split('\n').SkipWhile(line => !line.StartsWith("    ", StringComparison.Ordinal))
+        .TakeWhile(line => line.StartsWith("    ", StringComparison.Ordinal)).Select(line => line.Trim())];
+
     public static bool Is(string code) => All.ContainsValue(code);
 
     [GeneratedRegex(@"`(?<file>\w+\.cs)`[^\n]*:\n\n```csharp\n(?<code>.*?)```", RegexOptions.Singleline)]

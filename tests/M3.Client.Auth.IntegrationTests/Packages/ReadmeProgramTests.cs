@@ -25,8 +25,40 @@ public sealed class ReadmeProgramTests
         ExampleResult result = await RunScriptAsync("pull.cs", m3.ClientEnvironment);
 
         Assert.That(result.ExitCode, Is.EqualTo(1), result.All);
-        Assert.That(result.Error, Does.StartWith("Missing OAuth2 access token").And.Contain("Set M3_OAUTH2_TOKEN").And.Contain("/TROUBLESHOOTING.md#missing-oauth2-access-token"));
+        Assert.That(result.Error, Does.StartWith("Missing OAuth2 access token").And.Contain("Sign in once with m3-token login, or set M3_OAUTH2_TOKEN").And.Contain("/TROUBLESHOOTING.md#missing-oauth2-access-token"));
         Assert.That(m3.Received, Is.Empty);
+    }
+
+    [Test, Platform(Exclude = "Win", Reason = "No bash there.")]
+    public async Task Who_signs_in_as_printed_needs_no_token_for_the_script()
+    {
+        await using LocalM3Server m3 = await LocalM3Server.StartAsync(new LocalM3Options { DeviceInterval = TimeSpan.FromSeconds(1) });
+        string folder = PackageFeed.NewFolder("signed-in");
+        Dictionary<string, string> environment = new(m3.ClientEnvironment)
+        {
+            ["M3_SIGN_IN_DIRECTORY"] = Path.Combine(folder, "sign-ins"),
+            ["M3_OAUTH2_CLIENT_ID"] = m3.ClientId,
+            ["M3_OAUTH2_CLIENT_SECRET"] = m3.ClientSecret,
+        };
+        string[] printed = ReadmeProgram.SignInCommands;
+        Assert.That(printed[^1], Is.EqualTo("dotnet run pull.cs"));
+
+        await using Example login = Example.StartProgram("bash", ["-c",
+            $$"""m3-token() { "{{Example.Dotnet}}" exec "{{Example.ToolProgram}}" "$@" --yes; }; {{string.Join('\n', printed[..^1])}}"""], environment, folder);
+        using var patience = new CancellationTokenSource(Patience);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (m3.SignIns.WaitingUserCodes.Count == 0)
+            await timer.WaitForNextTickAsync(patience.Token);
+        m3.SignIns.Approve(m3.SignIns.WaitingUserCodes.Single());
+        ExampleResult signedIn = await login.FinishAsync();
+        Assert.That(signedIn.ExitCode, Is.Zero, signedIn.All);
+
+        environment.Remove("M3_OAUTH2_CLIENT_ID");
+        environment.Remove("M3_OAUTH2_CLIENT_SECRET");
+        ExampleResult result = await RunScriptAsync("pull.cs", environment);
+
+        Assert.That(result.ExitCode, Is.Zero, result.All);
+        Assert.That(result.Output, Does.Contain("first_careunit"));
     }
 
     [Test]

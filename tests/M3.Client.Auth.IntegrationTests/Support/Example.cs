@@ -21,6 +21,10 @@ internal sealed class Example : IAsyncDisposable
     public static Example StartIn(string folder, string name, IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments) =>
         StartDotnet(["exec", FindProgram($"examples/{name}", name), .. arguments], environment, folder);
 
+    /// <summary>Starts a helper of the tests.</summary>
+    public static Example StartHelper(string name, IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments) =>
+        StartDotnet(["exec", FindProgram($"tests/{name}", name), .. arguments], environment);
+
     /// <summary>Starts the tool.</summary>
     public static Example StartTool(IEnumerable<KeyValuePair<string, string>>? environment = null, params string[] arguments) =>
         StartDotnet(["exec", ToolProgram, .. arguments], environment);
@@ -48,6 +52,7 @@ internal sealed class Example : IAsyncDisposable
         // A test that sets variables of its own may be running beside this one.
         foreach (string variable in start.Environment.Keys.Where(key => key.StartsWith("M3_", StringComparison.Ordinal)).ToArray())
             start.Environment.Remove(variable);
+        start.Environment["M3_SIGN_IN_DIRECTORY"] = CleanEnvironment.NoSignIns;
         foreach ((string variable, string value) in environment ?? [])
             start.Environment[variable] = value;
         return new Example(Process.Start(start)!);

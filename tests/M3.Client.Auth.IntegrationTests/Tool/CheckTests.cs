@@ -98,7 +98,7 @@ public sealed class CheckTests : ToolFixture
         ExampleResult result = await Example.RunToolAsync([.. With(M3, M3.CreateToken()), new("M3_OAUTH2_CLIENT_ID", M3.ClientId)]);
 
         Assert.That(result.ExitCode, Is.Zero, result.All);
-        Assert.That(result.Output, Does.Match(@"^OK: .*\nNote: M3_OAUTH2_CLIENT_ID is set, but neither M3_OAUTH2_CLIENT_SECRET nor M3_OAUTH2_CLIENT_SECRET_FILE is"));
+        Assert.That(result.Output, Does.Match(@"^OK: .*\nNote: M3_OAUTH2_CLIENT_ID is set, but none of M3_OAUTH2_CLIENT_SECRET, M3_OAUTH2_CLIENT_SECRET_FILE, M3_OAUTH2_CLIENT_KEY_FILE and M3_OAUTH2_CLIENT_ASSERTION_FILE is"));
     }
 
     [Test]

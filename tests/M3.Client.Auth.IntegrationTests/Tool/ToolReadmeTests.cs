@@ -34,7 +34,7 @@ public sealed partial class ToolReadmeTests : ToolFixture
     }
 
     [Test]
-    public void There_are_commands() => Assert.That(Commands, Has.Exactly(6).Items);
+    public void There_are_commands() => Assert.That(Commands, Has.Exactly(7).Items);
 
     [Test]
     public async Task The_two_lines_are_those_of_an_expired_token()

@@ -11,9 +11,10 @@ public sealed class UsageTests : ToolFixture
     [TestCase("call", "call needs URL: M3's address, for example http://localhost:3000/sse. See --help.")]
     [TestCase("call nonsense", "call needs an absolute http or https URL, for example: m3-token call http://localhost:3000/sse")]
     [TestCase("call ftp://m3/sse", "call needs an absolute http or https URL, for example: m3-token call http://localhost:3000/sse")]
-    [TestCase("keys -", "One argument too many: the commands are check, keys, call, see --help. If it is a token: A token does not belong on the command line")]
-    [TestCase("chekc", "One argument too many: the commands are check, keys, call, see --help. If it is a token: A token does not belong on the command line")]
-    [TestCase("@token.txt", "One argument too many: the commands are check, keys, call, see --help. If it is a token: A token does not belong on the command line")]
+    [TestCase("keys -", "One argument too many: the commands are check, keys, call, login, status, print, logout, see --help. If it is a token: A token does not belong on the command line")]
+    [TestCase("chekc", "One argument too many: the commands are check, keys, call, login, status, print, logout, see --help. If it is a token: A token does not belong on the command line")]
+    [TestCase("@token.txt", "One argument too many: the commands are check, keys, call, login, status, print, logout, see --help. If it is a token: A token does not belong on the command line")]
+    [TestCase("login nonsense", "ADDRESS is M3's own, an absolute http or https URL, for example: m3-token login https://m3.example.org/sse")]
     [TestCase("--prefix", "Required argument missing for option: '--prefix'. See --help.")]
     [TestCase("call http://m3/sse --tool a --tool b", "Option '--tool' expects a single argument but 2 were provided. See --help.")]
     public async Task Wrong_usage_is_exit_code_2_in_words_and_in_JSON(string arguments, string message)
@@ -62,7 +63,7 @@ public sealed class UsageTests : ToolFixture
         Assert.That(result.ExitCode, Is.Zero);
         foreach (M3AuthError error in Enum.GetValues<M3AuthError>())
             Assert.That(result.Output, Does.Contain($"   {CodeOf(error)}  {error}"));
-        foreach (string expected in (string[])["  check ", "  keys ", "  call <URL>", "--prefix", "--json", "--plain", "--stdin", "--version", "dotnet-suggest"])
+        foreach (string expected in (string[])["  check ", "  keys ", "  call <URL>", "  login <ADDRESS>", "  status ", "  print ", "  logout <ADDRESS>", "--prefix", "--json", "--plain", "--stdin", "--version", "dotnet-suggest"])
             Assert.That(result.Output, Does.Contain(expected));
         Assert.That(confused, Is.EqualTo(result), "whoever asks for help gets it");
         Assert.That(call.Output, Does.Contain("m3-token").And.Contain("--tool <NAME>").And.Contain("get_database_schema").And.Not.Contain("Exit codes"));

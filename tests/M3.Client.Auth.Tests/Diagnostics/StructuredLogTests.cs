@@ -121,8 +121,10 @@ public sealed class StructuredLogTests
         log.KeysBack();
         log.NotRenewed($"the delegate said {token}", ClientFixture.Noon);
         log.ForeignAuthorization("https://m3.test:443");
-        log.TokenFileIsOpen($"/run/{token}");
+        log.SecretFileIsOpen("token", $"/run/{token}");
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
+        log.SignInNotKept(token);
+        log.SignedIn(token, token, ClientFixture.Noon);
         log.LimitsDiffer("https://m3.test:443", 100, TimeSpan.FromHours(1));
         log.RepeatsInside("m3", "ResilienceHandler");
         log.TimeoutOutside("m3", "ResilienceHandler");

@@ -145,7 +145,8 @@ internal sealed class FakeIssuer
 
     public static HttpResponseMessage Status(HttpStatusCode status) => new(status);
 
-    private static async Task<HttpResponseMessage> Settle(Func<HttpRequestMessage, Task<HttpResponseMessage>> answer, HttpRequestMessage request)
+    /// <summary>What is thrown instead of an answer, reaches the library as it is.</summary>
+    public static async Task<HttpResponseMessage> Settle(Func<HttpRequestMessage, Task<HttpResponseMessage>> answer, HttpRequestMessage request)
     {
         try
         {

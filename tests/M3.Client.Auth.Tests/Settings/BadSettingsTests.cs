@@ -39,6 +39,10 @@ public sealed class BadSettingsTests
     [TestCase("ENABLED", "1", "M3_OAUTH2_ENABLED must be true or false, but is '1', which M3 takes as off: write M3_OAUTH2_ENABLED=true to have OAuth2 on")]
     [TestCase("CLIENT_SECRET", "s3cret", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET is set")]
     [TestCase("CLIENT_SECRET_FILE", "/run/secrets/m3", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET_FILE is set")]
+    [TestCase("CLIENT_KEY_FILE", "/run/secrets/key.pem", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_KEY_FILE is set")]
+    [TestCase("CLIENT_ASSERTION_FILE", "/run/secrets/assertion", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_ASSERTION_FILE is set")]
+    [TestCase("RESOURCE", "/sse", "M3_OAUTH2_RESOURCE must be an absolute URI without white space or fragment, but is '/sse'")]
+    [TestCase("RESOURCE", "https://m3.test/sse#x", "M3_OAUTH2_RESOURCE must be an absolute URI without white space or fragment, but is 'https://m3.test/sse#x'")]
     [TestCase("RATE_LIMIT_ENABLED", "yes", "M3_OAUTH2_RATE_LIMIT_ENABLED must be true or false, but is 'yes'")]
     [TestCase("DEBUG", "1", "M3_OAUTH2_DEBUG must be true or false, but is '1'")]
     [TestCase("REQUIRE_HTTPS", "off", "M3_OAUTH2_REQUIRE_HTTPS must be true or false, but is 'off'")]
@@ -169,6 +173,12 @@ public sealed class BadSettingsTests
             ("a lifetime of zero", o => o.JwksCacheTtl = TimeSpan.Zero, "M3_OAUTH2_JWKS_CACHE_TTL must be more than 0 and at most 31536000 seconds, but is 0"),
             ("a secret without an id", o => o.ClientSecret = "s3cret", "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET is set"),
             ("a secret with an empty id", o => (o.ClientId, o.ClientSecret) = (" ", "s3cret"), "M3_OAUTH2_CLIENT_ID is required when M3_OAUTH2_CLIENT_SECRET is set"),
+            ("a key beside a secret", o => (o.ClientId, o.ClientSecret, o.ClientKeyFile) = ("pull", "s3cret", "key.pem"),
+                "M3_OAUTH2_CLIENT_SECRET and M3_OAUTH2_CLIENT_KEY_FILE are set, and a client proves itself by one of them: leave the others out"),
+            ("an assertion beside a secret's file", o => (o.ClientId, o.ClientSecretFile, o.ClientAssertionFile) = ("pull", "secret", "assertion"),
+                "M3_OAUTH2_CLIENT_SECRET_FILE and M3_OAUTH2_CLIENT_ASSERTION_FILE are set, and a client proves itself by one of them: leave the others out"),
+            ("an assertion beside a key", o => (o.ClientId, o.ClientKeyFile, o.ClientAssertionFile) = ("pull", "key.pem", "assertion"),
+                "M3_OAUTH2_CLIENT_KEY_FILE and M3_OAUTH2_CLIENT_ASSERTION_FILE are set, and a client proves itself by one of them: leave the others out"),
             ("a scope with a space", o => o.RequiredScopes.Add("read write"), "M3_OAUTH2_REQUIRED_SCOPES must be scopes without white space inside, but one is 'read write'"),
             ("an empty scope", o => o.RequiredScopes.Add(""), "M3_OAUTH2_REQUIRED_SCOPES must be scopes without white space inside, but one is ''"),
             ("a relative JWKS URL", o => o.JwksUrl = new Uri("/keys", UriKind.Relative), "M3_OAUTH2_JWKS_URL must use https (http only on loopback), but is '/keys'"),

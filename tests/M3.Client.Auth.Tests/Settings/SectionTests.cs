@@ -19,14 +19,17 @@ public sealed class SectionTests
         M3AuthOptions options = M3AuthOptions.FromConfiguration(Section(
             ("Enabled", "true"), ("IssuerUrl", "https://issuer.test"), ("Audience", "m3-api"), ("RequiredScopes:0", "read:mimic-data"), ("RequiredScopes:1", "write:notes"),
             ("JwksUrl", "https://issuer.test/keys"), ("JwksCacheTtl", "00:30:00"), ("RateLimitEnabled", "false"), ("RateLimitRequests", "7"), ("RateLimitWindow", "60"),
-            ("RateLimitMode", "wait"), ("Debug", "true"), ("TokenFile", "/run/token"), ("ClientId", "pull"), ("ClientSecret", "s"), ("ClientSecretFile", "/run/secret"),
+            ("RateLimitMode", "wait"), ("Debug", "true"), ("TokenFile", "/run/token"), ("TokenCommand", "az token"), ("ClientId", "pull"), ("ClientSecret", "s"), ("ClientSecretFile", "/run/secret"),
+            ("ClientKeyFile", "/run/key"), ("ClientKeyId", "k1"), ("ClientAssertionFile", "/run/assertion"), ("ClientAssertionAudience", "https://issuer.test/token"), ("Resource", "https://m3.test/sse"),
             ("AllowedOrigins:0", "https://a.test"), ("AllowedOrigins:1", "https://b.test"), ("RequireHttps", "false"), ("ThrowOnRejection", "false"),
             ("ValidateSignature", "false"), ("ValidateLifetime", "false"), ("ValidateAudience", "false"), ("ValidateIssuer", "false")));
 
         Assert.That((options.IssuerUrl, options.Audience, options.JwksUrl, options.JwksCacheTtl), Is.EqualTo(("https://issuer.test", "m3-api", new Uri("https://issuer.test/keys"), TimeSpan.FromMinutes(30))));
         Assert.That(options.RequiredScopes, Is.EquivalentTo((string[])["read:mimic-data", "write:notes"]));
         Assert.That((options.RateLimitEnabled, options.RateLimitRequests, options.RateLimitWindow, options.RateLimitMode), Is.EqualTo((false, 7, TimeSpan.FromMinutes(1), RateLimitMode.Wait)));
-        Assert.That((options.Debug, options.TokenFile, options.ClientId, options.ClientSecret, options.ClientSecretFile), Is.EqualTo((true, "/run/token", "pull", "s", "/run/secret")));
+        Assert.That((options.Debug, options.TokenFile, options.TokenCommand, options.ClientId, options.ClientSecret, options.ClientSecretFile), Is.EqualTo((true, "/run/token", "az token", "pull", "s", "/run/secret")));
+        Assert.That((options.ClientKeyFile, options.ClientKeyId, options.ClientAssertionFile, options.ClientAssertionAudience, options.Resource),
+            Is.EqualTo(("/run/key", "k1", "/run/assertion", "https://issuer.test/token", "https://m3.test/sse")));
         Assert.That(options.AllowedOrigins, Is.EqualTo((Uri[])[new("https://a.test"), new("https://b.test")]));
         Assert.That((options.RequireHttps, options.ThrowOnRejection, options.ValidateSignature, options.ValidateLifetime, options.ValidateAudience, options.ValidateIssuer),
             Is.EqualTo((false, false, false, false, false, false)));

@@ -71,9 +71,15 @@ public sealed class SettingsTests(bool fromEnvironment)
             ("RATE_LIMIT_WINDOW", "120"),
             ("DEBUG", "true"),
             ("TOKEN_FILE", "/run/secrets/token"),
+            ("TOKEN_COMMAND", "az account get-access-token"),
             ("CLIENT_ID", "pull"),
             ("CLIENT_SECRET", "s3cret"),
             ("CLIENT_SECRET_FILE", "/run/secrets/secret"),
+            ("CLIENT_KEY_FILE", "/run/secrets/key"),
+            ("CLIENT_KEY_ID", "k1"),
+            ("CLIENT_ASSERTION_FILE", "/run/secrets/assertion"),
+            ("CLIENT_ASSERTION_AUDIENCE", "https://issuer.test/token"),
+            ("RESOURCE", "https://m3.test/sse"),
             ("ALLOWED_ORIGINS", "https://m3.test, https://m3.test:8443/sse http://localhost:3000"),
             ("REQUIRE_HTTPS", "false"),
             ("VALIDATE_SIGNATURE", "false"),
@@ -94,9 +100,12 @@ public sealed class SettingsTests(bool fromEnvironment)
             Assert.That(options.RateLimitWindow, Is.EqualTo(TimeSpan.FromSeconds(120)));
             Assert.That(options.Debug, Is.True);
             Assert.That(options.TokenFile, Is.EqualTo("/run/secrets/token"));
+            Assert.That(options.TokenCommand, Is.EqualTo("az account get-access-token"));
             Assert.That(options.ClientId, Is.EqualTo("pull"));
             Assert.That(options.ClientSecret, Is.EqualTo("s3cret"));
             Assert.That(options.ClientSecretFile, Is.EqualTo("/run/secrets/secret"));
+            Assert.That(new[] { options.ClientKeyFile, options.ClientKeyId, options.ClientAssertionFile, options.ClientAssertionAudience, options.Resource },
+                Is.EqualTo(["/run/secrets/key", "k1", "/run/secrets/assertion", "https://issuer.test/token", "https://m3.test/sse"]));
             Assert.That(options.AllowedOrigins, Is.EqualTo([new Uri("https://m3.test"), new Uri("https://m3.test:8443/sse"), new Uri("http://localhost:3000")]));
             Assert.That(options.RequireHttps, Is.False);
             Assert.That(options.ValidateSignature, Is.False);
@@ -145,13 +154,13 @@ public sealed class SettingsTests(bool fromEnvironment)
     {
         M3AuthOptions options = Read(
             ("ISSUER_URL", empty), ("AUDIENCE", empty), ("JWKS_URL", empty), ("JWKS_CACHE_TTL", empty), ("RATE_LIMIT_ENABLED", empty),
-            ("RATE_LIMIT_REQUESTS", empty), ("RATE_LIMIT_WINDOW", empty), ("DEBUG", empty), ("TOKEN_FILE", empty), ("CLIENT_ID", empty),
+            ("RATE_LIMIT_REQUESTS", empty), ("RATE_LIMIT_WINDOW", empty), ("DEBUG", empty), ("TOKEN_FILE", empty), ("TOKEN_COMMAND", empty), ("CLIENT_ID", empty),
             ("CLIENT_SECRET", empty), ("CLIENT_SECRET_FILE", empty), ("ALLOWED_ORIGINS", empty), ("REQUIRE_HTTPS", empty),
             ("VALIDATE_SIGNATURE", empty), ("VALIDATE_EXP", empty), ("VALIDATE_AUD", empty), ("VALIDATE_ISS", empty));
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(new[] { options.IssuerUrl, options.Audience, options.TokenFile, options.ClientId, options.ClientSecret, options.ClientSecretFile }, Is.All.Null);
+            Assert.That(new[] { options.IssuerUrl, options.Audience, options.TokenFile, options.TokenCommand, options.ClientId, options.ClientSecret, options.ClientSecretFile }, Is.All.Null);
             Assert.That(options.JwksUrl, Is.Null);
             Assert.That(options.AllowedOrigins, Is.Empty);
             Assert.That(options.Debug, Is.False);

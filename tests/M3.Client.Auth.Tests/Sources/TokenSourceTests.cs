@@ -19,7 +19,7 @@ public sealed class TokenSourceTests
 
         await Assert.ThatAsync(async () => await provider.GetTokenAsync(), Throws.TypeOf<MissingTokenException>().With.Message.EqualTo(
             $"Missing OAuth2 access token: looked in the environment variable {prefix}TOKEN, the configuration's other providers ({prefix}TOKEN)"
-            + $"; {prefix}CLIENT_ID is set, but neither {prefix}CLIENT_SECRET nor {prefix}CLIENT_SECRET_FILE is"));
+            + $"; {prefix}CLIENT_ID is set, but none of {prefix}CLIENT_SECRET, {prefix}CLIENT_SECRET_FILE, {prefix}CLIENT_KEY_FILE and {prefix}CLIENT_ASSERTION_FILE is"));
     }
 
     [Test]

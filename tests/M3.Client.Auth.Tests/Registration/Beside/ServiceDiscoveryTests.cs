@@ -115,6 +115,23 @@ public sealed class ServiceDiscoveryTests
         Assert.That(both.Server.Arrivals, Has.Exactly(1).With.Property("Token").EqualTo(both.ClientFixture.Token));
     }
 
+    // A sign-in that was discovered from one server, and a handler that moves the call to another that is allowed, too.
+    [Test]
+    public async Task Inside_a_discovered_sign_in_is_not_moved_to_another_address_that_is_allowed()
+    {
+        using BesideFixture app = App(Side.Inside, [First], options =>
+        {
+            options.TokenSource = new Confined(options.TokenSource!, new Uri("https://m3"));
+            options.AllowedOrigins.Add(new Uri("https://m3"));
+            options.AllowedOrigins.Add(new Uri(First));
+        });
+
+        await Assert.ThatAsync(() => app.CallAsync("https://m3/sse"), Throws.TypeOf<UntrustedOriginException>().With.Message.EndsWith(
+            "https://10.0.0.1:3000 (the sign-in was discovered from https://m3:443, and its token goes there only)"));
+
+        Assert.That(app.Server.Arrivals, Is.Empty);
+    }
+
     [Test]
     public async Task Inside_where_none_are_named_the_name_is_the_only_one_and_no_address_found()
     {
@@ -161,5 +178,13 @@ public sealed class ServiceDiscoveryTests
         app.Services.AddServiceDiscovery();
         app.AddClient(side, builder => builder.AddServiceDiscovery());
         return app;
+    }
+
+    private sealed class Confined(ITokenSource inner, Uri onlyFor) : ITokenSource
+    {
+        public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) => inner.ReadAsync(context, cancellationToken);
+
+        public async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
+            new TokenReading((await ReadAsync(context, cancellationToken))!, this) { OnlyFor = onlyFor };
     }
 }

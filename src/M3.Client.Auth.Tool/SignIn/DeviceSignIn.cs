@@ -1,0 +1,41 @@
+using Duende.IdentityModel;
+using QRCoder;
+
+namespace M3.Client.Auth.Tool;
+
+/// <summary>Signs a person in on whatever device has a browser (RFC 8628): shows where, and waits.</summary>
+internal static class DeviceSignIn
+{
+    /// <param name="client">Who asks.</param>
+    /// <param name="plan">For what.</param>
+    /// <param name="showsPicture">Whether a QR code can be seen.</param>
+    /// <param name="cancellationToken">Ends the wait; nothing is kept then.</param>
+    /// <exception cref="M3AuthException">The person said no, or nothing in time, or the issuer refused.</exception>
+    public static async Task<TokenAnswer> RunAsync(SignInClient client, SignInPlan plan, bool showsPicture, CancellationToken cancellationToken)
+    {
+        // Without it there would be no refresh token, and a sign-in would end with its first access token.
+        IEnumerable<string> scopes = plan.Scopes.Append(OidcConstants.StandardScopes.OfflineAccess).Distinct();
+        DeviceAuthorization authorization = await SignInTokens.AuthorizeDeviceAsync(client, scopes, plan.Audience, plan.Resource, cancellationToken);
+        Show(authorization, showsPicture);
+        return await SignInTokens.PollAsync(client, authorization, cancellationToken);
+    }
+
+    // On standard error: what the command puts out is its report.
+    private static void Show(DeviceAuthorization authorization, bool showsPicture)
+    {
+        Console.Error.WriteLine("To sign in, open this address in any browser, here or on your telephone:");
+        Console.Error.WriteLine();
+        Console.Error.WriteLine($"    {Printable.Text((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri, SignInTokens.MaxAddressLength)}");
+        Console.Error.WriteLine();
+        if (showsPicture)
+            Console.Error.WriteLine(Draw((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri));
+        Console.Error.WriteLine($"{(authorization.VerificationUriComplete is null ? "Type there" : "Allow it only if it shows")} the code  {authorization.UserCode}");
+        Console.Error.WriteLine($"The code is valid until {authorization.ExpiresAt.ToLocalTime():t}. Waiting (Ctrl+C stops) ...");
+    }
+
+    private static string Draw(string address)
+    {
+        using QRCodeData code = QRCodeGenerator.GenerateQrCode(address, QRCodeGenerator.ECCLevel.L);
+        return new AsciiQRCode(code).GetGraphicSmall();
+    }
+}

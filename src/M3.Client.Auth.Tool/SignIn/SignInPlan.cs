@@ -1,0 +1,54 @@
+using System.CommandLine;
+
+namespace M3.Client.Auth.Tool;
+
+/// <summary>What a sign-in asks for, and of whom.</summary>
+/// <param name="IssuerUrl">Who is asked.</param>
+/// <param name="ClientId">As whom.</param>
+/// <param name="Audience">Whom the token must be for.</param>
+/// <param name="Scopes">What it must allow.</param>
+/// <param name="Resource">The resource indicator (RFC 8707); null: none.</param>
+/// <param name="OnlyFor">The origin that named the issuer, where the token may go alone; null: the user named it.</param>
+internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audience, IReadOnlyList<string> Scopes, string? Resource, Uri? OnlyFor)
+{
+    public static Option<string[]> Scope { get; } = new("--scope") { Description = "A scope to ask for, once for each", HelpName = "SCOPE" };
+
+    public static Option<string?> ResourceIndicator { get; } = new("--resource") { Description = "The resource indicator (RFC 8707), where the issuer wants one", HelpName = "URI" };
+
+    /// <summary>From the command line, then the settings, then what the server says of itself.</summary>
+    /// <exception cref="SignInException">Something is missing.</exception>
+    public static async Task<SignInPlan> MakeAsync(ParseResult parsed, Uri? server, Backchannel backchannel, CancellationToken cancellationToken)
+    {
+        string prefix = parsed.GetRequiredValue(CommonOptions.Prefix);
+        M3AuthOptions settings = M3AuthOptions.FromEnvironment(prefix);
+        ServerMetadata? found = server is null ? null : await ServerMetadata.FindAsync(server, backchannel, cancellationToken);
+
+        string issuer = found is null
+            ? parsed.GetValue(SignInOptions.Issuer) ?? settings.IssuerUrl ?? throw Missing("issuer", "M3's address, or --issuer", prefix + "ISSUER_URL")
+            : ChooseIssuer(found, parsed.GetValue(SignInOptions.Issuer));
+        string? resource = parsed.GetValue(ResourceIndicator) ?? found?.Resource ?? settings.Resource;
+        string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null || settings.IssuerUrl == issuer ? settings.Audience : null) ?? found?.Resource
+            ?? throw Missing("audience", "--audience", prefix + "AUDIENCE");
+        string clientId = parsed.GetValue(SignInOptions.ClientId) ?? settings.ClientId
+            ?? throw Missing("client", "--client-id: whoever runs the issuer registers one for m3-token, a public client with the device code grant", prefix + "CLIENT_ID");
+        bool areScopesSet = !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(prefix + "REQUIRED_SCOPES"));
+        IEnumerable<string> scopes = parsed.GetValue(Scope) is { Length: > 0 } asked ? asked
+            : !areScopesSet && found is { Scopes.Count: > 0 } ? found.Scopes : settings.RequiredScopes;
+        return new SignInPlan(issuer, clientId, audience, [.. scopes], resource, server is null ? null : new Uri(server.GetLeftPart(UriPartial.Authority)));
+    }
+
+    // Of several, none is taken for the others.
+    private static string ChooseIssuer(ServerMetadata found, string? asked)
+    {
+        if (asked is null && found.Issuers.Count == 1)
+            return found.Issuers[0];
+        if (asked is not null && found.Issuers.Contains(asked))
+            return asked;
+        string named = string.Join(", ", found.Issuers.Select(issuer => Printable.Quote(issuer)));
+        throw asked is null
+            ? new SignInException($"the server names several issuers: {named}", "Choose the one that you have an account at: --issuer URL.")
+            : new SignInException($"the server does not name {Printable.Quote(asked)} as an issuer, but {named}", "Leave --issuer out, or leave the address out and name the audience.");
+    }
+
+    private static SignInException Missing(string what, string how, string setting) => new($"no {what} is known", $"Give {how}, or set {setting}.");
+}

@@ -24,7 +24,8 @@ static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellati
             $"export {prefix}TOKEN=$(curl -s {server.TokenEndpoint} -u {server.ClientId}:{server.ClientSecret} "
             + $"-d grant_type=client_credentials -d scope={Gate.RequiredScope} -d audience={server.Audience} "
             + """| sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p')""");
-        Console.WriteLine($"# Or as a person, with an OAuth2 client of yours: the public client {server.PublicClientId} (device code, or code with PKCE) at {server.IssuerUrl}");
+        Console.WriteLine("# Or, without client id, secret and token, as a person who signs in once:");
+        Console.WriteLine($"#   m3-token login {server.Endpoint} --client-id {server.PublicClientId}");
         Console.WriteLine("# Ctrl+C stops it.");
 
         await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);

@@ -13,8 +13,8 @@ public sealed class ProcessTests
         await using Example process = Example.Start("LocalM3", null, arguments);
         List<string> lines = await ReadAsync(process);
 
-        string issuer = Exported(lines, prefix + "ISSUER_URL");
-        Assert.That(lines, Does.Contain($"# Or as a person, with an OAuth2 client of yours: the public client local-m3-cli (device code, or code with PKCE) at {issuer}"));
+        string endpoint = Exported(lines, prefix[..2] + "_URL");
+        Assert.That(lines, Does.Contain($"#   m3-token login {endpoint} --client-id local-m3-cli"));
         Assert.That(lines, Has.All.StartsWith("export ").Or.StartsWith("# "));
         Assert.That(Exported(lines, prefix + "CLIENT_ID"), Is.EqualTo("local-m3-client"), "the pasted lines stay the program's");
     }

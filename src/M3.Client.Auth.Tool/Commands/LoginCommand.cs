@@ -8,14 +8,26 @@ internal static class LoginCommand
 {
     private static readonly Argument<Uri?> Server = SignInOptions.Server();
 
+    private static readonly Option<bool> Browser = new("--browser") { Description = "Sign in in this machine's browser; the default where one is likely to open", Arity = ArgumentArity.Zero };
+
+    private static readonly Option<bool> Device = new("--device") { Description = "Sign in with a code, in any browser, on a telephone too; the default elsewhere", Arity = ArgumentArity.Zero };
+
     private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Do not ask whether to go on", Arity = ArgumentArity.Zero };
 
     public static Command Create()
     {
         var command = new Command("login", "Sign in once: programs find the sign-in from then on, and renew it")
         {
-            Server, SignInOptions.Issuer, SignInOptions.Audience, SignInOptions.ClientId, SignInPlan.Scope, SignInPlan.ResourceIndicator, Yes,
+            Server, SignInOptions.Issuer, SignInOptions.Audience, SignInOptions.ClientId, SignInPlan.Scope, SignInPlan.ResourceIndicator,
+            Browser, Device, BrowserSignIn.Port, Yes,
         };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(Browser) && result.GetValue(Device))
+                result.AddError("--browser and --device are two ways to sign in: choose one");
+            else if (result.GetValue(BrowserSignIn.Port) is not null && result.GetValue(Device))
+                result.AddError("--port is for --browser: a code needs none");
+        });
         command.ReportsAlone(SignInAsync);
         return command;
     }
@@ -32,8 +44,7 @@ internal static class LoginCommand
         _ = store.List();
 
         SignInClient client = IssuerClient.Create(plan.IssuerUrl, plan.ClientId, prefix, backchannel);
-        bool showsPicture = !Console.IsErrorRedirected && !parsed.GetValue(CommonOptions.Plain);
-        TokenAnswer answer = await DeviceSignIn.RunAsync(client, plan, showsPicture, cancellationToken);
+        TokenAnswer answer = await AskAsync(parsed, client, plan, cancellationToken);
         string token = answer.ReadToken();
         report.Redaction.HideToken(token);
         report.Redaction.HideSecret(answer.RefreshToken);
@@ -56,6 +67,24 @@ internal static class LoginCommand
         Report(signIn, store, prefix, report);
     }
 
+    // Without a word of the person's, the browser: where one is likely to open, and the issuer takes it.
+    private static async Task<TokenAnswer> AskAsync(ParseResult parsed, SignInClient client, SignInPlan plan, CancellationToken cancellationToken)
+    {
+        int? port = parsed.GetValue(BrowserSignIn.Port);
+        bool isBrowserAskedFor = parsed.GetValue(Browser) || port is not null;
+        if (isBrowserAskedFor || (SystemBrowser.IsLikely && !parsed.GetValue(Device)))
+        {
+            AuthorizationEndpoint? endpoint = await SignInTokens.TryFindAuthorizationAsync(client, cancellationToken);
+            if (endpoint is { TakesS256: true } || (isBrowserAskedFor && endpoint is not null))
+                return await BrowserSignIn.RunAsync(client, endpoint, plan, port, cancellationToken);
+            if (isBrowserAskedFor)
+                throw new SignInException("the issuer names no page to sign in at (authorization_endpoint)", "Sign in with a code: --device.");
+        }
+
+        bool showsPicture = !Console.IsErrorRedirected && !parsed.GetValue(CommonOptions.Plain);
+        return await DeviceSignIn.RunAsync(client, plan, showsPicture, cancellationToken);
+    }
+
     private static async Task ConfirmAsync(SignInPlan plan, bool isConfirmed, CancellationToken cancellationToken)
     {
         Console.Error.WriteLine($"{plan.OnlyFor!.GetLeftPart(UriPartial.Authority)} says who issues its tokens:");
@@ -66,24 +95,31 @@ internal static class LoginCommand
         Console.Error.WriteLine($"    client    {Printable.Text(plan.ClientId, 500)}");
         if (isConfirmed)
             return;
-        if (Console.IsInputRedirected)
+        if (!Question.CanBeAsked)
             throw new SignInException("nobody is here to say whether this issuer is the right one", "Run it in a terminal, or say so beforehand: --yes.");
-        Console.Error.Write("Sign in there? Its token goes to this server only. [y/N] ");
-        // Reading the console cannot be cancelled; waiting for it can.
-        string? said = await Task.Run(Console.In.ReadLine, cancellationToken).WaitAsync(cancellationToken);
-        if (said?.Trim() is not { } word || !(word.Equals("y", StringComparison.OrdinalIgnoreCase) || word.Equals("yes", StringComparison.OrdinalIgnoreCase)))
+        if (!await Question.ConfirmAsync("Sign in there? Its token goes to this server only.", cancellationToken))
             throw new SignInException("not signed in", "Answer y to sign in.");
     }
 
-    // What M3 would refuse is not kept.
+    // What M3 would refuse is not kept, whichever checks the settings turn off for programs.
     private static async Task<M3AccessToken> ValidateAsync(SignInPlan plan, string prefix, string token, CancellationToken cancellationToken)
     {
         M3AuthOptions options = M3AuthOptions.FromEnvironment(prefix);
+        IssuerClient.ForgetAnothers(options, plan.IssuerUrl);
         (options.Enabled, options.IssuerUrl, options.Audience, options.TokenSource) = (true, plan.IssuerUrl, plan.Audience, TokenSources.FromValue(token));
+        (options.ValidateSignature, options.ValidateLifetime, options.ValidateAudience, options.ValidateIssuer) = (true, true, true, true);
         options.RequiredScopes.Clear();
         options.RequiredScopes.UnionWith(plan.Scopes);
         using var provider = new M3TokenProvider(options);
-        return await provider.GetTokenAsync(cancellationToken);
+        try
+        {
+            return await provider.GetTokenAsync(cancellationToken);
+        }
+        catch (M3AuthException e) when (e is InvalidAudienceException or MissingScopesException)
+        {
+            e.Remedy = "Nothing is kept. Say what M3 expects with --audience and --scope; where the issuer has tokens for several APIs, name M3's with --resource URI, or ask whoever runs it.";
+            throw;
+        }
     }
 
     private static void Report(SignIn signIn, SignInStore store, string prefix, Report report)
@@ -91,7 +127,10 @@ internal static class LoginCommand
         report.Add(SignInTable.Of([signIn]));
         report.Set("signIn", SignInTable.ToJson(signIn));
         report.Set("directory", store.Directory);
-        (string Name, string Value)[] settings = [("ISSUER_URL", signIn.IssuerUrl), ("AUDIENCE", signIn.Audience), ("REQUIRED_SCOPES", string.Join(',', signIn.Scopes))];
+        (string Name, string Value)[] settings = 
+        [
+            ("ISSUER_URL", signIn.IssuerUrl), ("AUDIENCE", signIn.Audience), ("REQUIRED_SCOPES", string.Join(',', signIn.Scopes)), ("CLIENT_ID", signIn.ClientId),
+        ];
         report.Set("environment", new JsonObject(settings.Select(setting => KeyValuePair.Create(prefix + setting.Name, (JsonNode?)setting.Value))));
         report.Add(new Section("Programs find it when these are set", ["", ""], [.. settings.Select(setting => new[] { $"export {prefix}{setting.Name}={SignIn.Argument(setting.Value)}", "" })]));
         if (signIn.RefreshToken is null)

@@ -23,30 +23,45 @@ internal static class LogoutCommand
         IReadOnlyList<SignIn> ended = parsed.GetValue(All)
             ? KeptSignIns.Find(parsed, parsed.GetValue(Server), store)
             : [KeptSignIns.FindOne(parsed, parsed.GetValue(Server), store)];
+        List<string> untold = [];
         foreach (SignIn signIn in ended)
-            await EndAsync(signIn, store, parsed.GetRequiredValue(CommonOptions.Prefix), report, cancellationToken);
+        {
+            if (await EndAsync(signIn, store, parsed.GetRequiredValue(CommonOptions.Prefix), report, cancellationToken) is { } failure)
+                untold.Add(failure);
+        }
 
+        string whom = string.Join("; ", ended.Select(KeptSignIns.Describe));
         report.Set("signedOut", new JsonArray([.. ended.Select(signIn => (JsonNode)SignInTable.ToJson(signIn))]));
-        report.Succeed(ended.Count == 0 ? "Nobody was signed in" : $"Signed out: {string.Join("; ", ended.Select(KeptSignIns.Describe))}");
+        if (untold.Count > 0)
+            report.FailSignIn($"signed out here only: {whom}. The issuer could not be told: {string.Join("; ", untold)}", "There the sign-in ends by itself, or where you manage your account.");
+        else
+            report.Succeed(ended.Count == 0 ? "Nobody was signed in" : $"Signed out: {whom}");
     }
 
-    // Here it is forgotten in any case: who signs out wants that most of all.
-    private static async Task EndAsync(SignIn signIn, SignInStore store, string prefix, Report report, CancellationToken cancellationToken)
+    // The issuer first: whoever is interrupted there can sign out again. Here it is forgotten whatever the issuer says.
+    private static async Task<string?> EndAsync(SignIn signIn, SignInStore store, string prefix, Report report, CancellationToken cancellationToken)
     {
-        using IDisposable held = await store.LockAsync(signIn, cancellationToken);
-        string? refreshToken = (store.Find(signIn.IssuerUrl, signIn.Audience, signIn.ClientId) ?? signIn).RefreshToken;
-        store.Remove(signIn);
-        if (refreshToken is null)
-            return;
         using var backchannel = new Backchannel(handler: null, TimeProvider.System);
+        SignInClient client = IssuerClient.Create(signIn.IssuerUrl, signIn.ClientId, prefix, backchannel);
+        using IDisposable held = await store.LockAsync(signIn, cancellationToken);
+        string? failure = await RevokeAsync(client, store.Find(signIn.IssuerUrl, signIn.Audience, signIn.ClientId) ?? signIn, report, cancellationToken);
+        store.Remove(signIn);
+        return failure;
+    }
+
+    private static async Task<string?> RevokeAsync(SignInClient client, SignIn signIn, Report report, CancellationToken cancellationToken)
+    {
+        if (signIn.RefreshToken is not { } refreshToken)
+            return null;
         try
         {
-            if (!await SignInTokens.RevokeAsync(IssuerClient.Create(signIn.IssuerUrl, signIn.ClientId, prefix, backchannel), refreshToken, isRefreshToken: true, cancellationToken))
+            if (!await SignInTokens.RevokeAsync(client, refreshToken, isRefreshToken: true, cancellationToken))
                 report.Notes.Add($"{Printable.Quote(signIn.IssuerUrl)} cannot be asked to forget it: there it ends by itself, or where you manage your account.");
+            return null;
         }
         catch (M3AuthException e)
         {
-            report.Notes.Add($"It is forgotten here, but the issuer could not be told: {e.Message}. There it ends by itself, or where you manage your account.");
+            return e.Message;
         }
     }
 }

@@ -24,7 +24,7 @@ internal static class PrintCommand
         var store = new SignInStore();
         SignIn signIn = KeptSignIns.FindOne(parsed, server: null, store);
         M3AuthOptions options = M3AuthOptions.FromEnvironment(parsed.GetRequiredValue(CommonOptions.Prefix));
-        IssuerClient.ForgetSecretOfAnother(options, signIn.IssuerUrl);
+        IssuerClient.ForgetAnothers(options, signIn.IssuerUrl);
         (options.Enabled, options.IssuerUrl, options.Audience) = (true, signIn.IssuerUrl, signIn.Audience);
         (options.SignedIn, options.TokenSource) = (true, TokenSources.SignedIn(signIn.ClientId));
         options.RequiredScopes.Clear();

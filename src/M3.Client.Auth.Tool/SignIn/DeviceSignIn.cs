@@ -1,4 +1,3 @@
-using Duende.IdentityModel;
 using QRCoder;
 
 namespace M3.Client.Auth.Tool;
@@ -13,11 +12,9 @@ internal static class DeviceSignIn
     /// <exception cref="M3AuthException">The person said no, or nothing in time, or the issuer refused.</exception>
     public static async Task<TokenAnswer> RunAsync(SignInClient client, SignInPlan plan, bool showsPicture, CancellationToken cancellationToken)
     {
-        // Without it there would be no refresh token, and a sign-in would end with its first access token.
-        IEnumerable<string> scopes = plan.Scopes.Append(OidcConstants.StandardScopes.OfflineAccess).Distinct();
-        DeviceAuthorization authorization = await SignInTokens.AuthorizeDeviceAsync(client, scopes, plan.Audience, plan.Resource, cancellationToken);
+        DeviceAuthorization authorization = await DeviceFlow.AuthorizeAsync(client, plan.Scopes, plan.Audience, plan.Resource, cancellationToken);
         Show(authorization, showsPicture);
-        return await SignInTokens.PollAsync(client, authorization, cancellationToken);
+        return await DeviceFlow.PollAsync(client, authorization, cancellationToken);
     }
 
     // On standard error: what the command puts out is its report.
@@ -25,7 +22,7 @@ internal static class DeviceSignIn
     {
         Console.Error.WriteLine("To sign in, open this address in any browser, here or on your telephone:");
         Console.Error.WriteLine();
-        Console.Error.WriteLine($"    {Printable.Text((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri, SignInTokens.MaxAddressLength)}");
+        Console.Error.WriteLine($"    {Printable.Text((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri, DeviceFlow.MaxAddressLength)}");
         Console.Error.WriteLine();
         if (showsPicture)
             Console.Error.WriteLine(Draw((authorization.VerificationUriComplete ?? authorization.VerificationUri).AbsoluteUri));

@@ -8,15 +8,15 @@ internal static class IssuerClient
     public static SignInClient Create(string issuerUrl, string clientId, string prefix, Backchannel backchannel)
     {
         M3AuthOptions settings = M3AuthOptions.FromEnvironment(prefix);
-        ForgetSecretOfAnother(settings, issuerUrl);
+        ForgetAnothers(settings, issuerUrl);
         var metadata = new IssuerMetadata(new IssuerSettings(issuerUrl, jwksUrl: null, Lifetime, prefix), TimeProvider.System, backchannel);
         return new SignInClient("m3-token", clientId, settings.ClientId == clientId ? settings.ClientSecret : null, metadata, backchannel.Invoker, TimeProvider.System);
     }
 
-    /// <summary>Takes the client's secret out of settings that are another issuer's: a server's metadata may name any issuer.</summary>
-    public static void ForgetSecretOfAnother(M3AuthOptions settings, string issuerUrl)
+    /// <summary>Takes the client's secret and the keys' address out of settings that are another issuer's: a server's metadata may name any issuer.</summary>
+    public static void ForgetAnothers(M3AuthOptions settings, string issuerUrl)
     {
         if (settings.IssuerUrl != issuerUrl)
-            (settings.ClientSecret, settings.ClientSecretFile) = (null, null);
+            (settings.ClientSecret, settings.ClientSecretFile, settings.JwksUrl) = (null, null, null);
     }
 }

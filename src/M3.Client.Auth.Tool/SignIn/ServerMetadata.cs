@@ -83,10 +83,10 @@ internal sealed record ServerMetadata(string Resource, IReadOnlyList<string> Iss
         }
 
         if (metadata is not { } found)
-            return null;
+            throw Refused(about, $"has at {Backchannel.Describe(address)} no metadata, but something else than a JSON object that can be understood in one way only", "Tell whoever runs it.");
         // Metadata of another resource could win a token for that one (RFC 9728, section 3.3).
         string? resource = StrictJson.ReadString(found, "resource");
-        if (resource is null || !Uri.TryCreate(resource, UriKind.Absolute, out Uri? named) || named.AbsoluteUri != about.AbsoluteUri)
+        if (resource is null || !(resource == about.AbsoluteUri || (about.AbsolutePath == "/" && resource == about.AbsoluteUri.TrimEnd('/'))))
             throw Refused(about, $"describes another resource, {Printable.Quote(resource)}", "Use the address that it names if you trust it; else name the issuer yourself, with --issuer and --audience.");
         string[] issuers = List(found, "authorization_servers");
         if (issuers.FirstOrDefault(issuer => !MayIssue(issuer, about)) is { } unfit)

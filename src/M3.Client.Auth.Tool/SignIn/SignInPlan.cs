@@ -25,7 +25,7 @@ internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audi
 
         string issuer = found is null
             ? parsed.GetValue(SignInOptions.Issuer) ?? settings.IssuerUrl ?? throw Missing("issuer", "M3's address, or --issuer", prefix + "ISSUER_URL")
-            : ChooseIssuer(found, parsed.GetValue(SignInOptions.Issuer));
+            : await ChooseIssuerAsync(found, parsed.GetValue(SignInOptions.Issuer), cancellationToken);
         string? resource = parsed.GetValue(ResourceIndicator) ?? found?.Resource ?? settings.Resource;
         string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null || settings.IssuerUrl == issuer ? settings.Audience : null) ?? found?.Resource
             ?? throw Missing("audience", "--audience", prefix + "AUDIENCE");
@@ -38,12 +38,14 @@ internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audi
     }
 
     // Of several, none is taken for the others.
-    private static string ChooseIssuer(ServerMetadata found, string? asked)
+    private static async Task<string> ChooseIssuerAsync(ServerMetadata found, string? asked, CancellationToken cancellationToken)
     {
         if (asked is null && found.Issuers.Count == 1)
             return found.Issuers[0];
         if (asked is not null && found.Issuers.Contains(asked))
             return asked;
+        if (asked is null && Question.CanBeAsked)
+            return await Question.ChooseAsync("The server names several issuers:", found.Issuers, cancellationToken);
         string named = string.Join(", ", found.Issuers.Select(issuer => Printable.Quote(issuer)));
         throw asked is null
             ? new SignInException($"the server names several issuers: {named}", "Choose the one that you have an account at: --issuer URL.")

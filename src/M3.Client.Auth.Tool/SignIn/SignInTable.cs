@@ -6,9 +6,9 @@ namespace M3.Client.Auth.Tool;
 /// <summary>Kept sign-ins, for people and for programs; never a token.</summary>
 internal static class SignInTable
 {
-    public static Section Of(IEnumerable<SignIn> signIns) => new("Signed in", ["who", "issuer", "audience", "client", "access token", "renewed", "goes to"], [.. signIns.Select(signIn => new[]
+    public static Section Of(IEnumerable<SignIn> signIns) => new("Signed in", ["who", "issuer", "audience", "client", "scopes", "access token", "renewed", "goes to"], [.. signIns.Select(signIn => new[]
     {
-        signIn.Subject ?? "(nobody by name)", signIn.IssuerUrl, signIn.Audience, signIn.ClientId, DescribeExpiry(signIn), signIn.RefreshToken is null ? "no: sign in again then" : "yes",
+        signIn.Subject ?? "(nobody by name)", signIn.IssuerUrl, signIn.Audience, signIn.ClientId, string.Join(' ', signIn.Scopes), DescribeExpiry(signIn), signIn.RefreshToken is null ? "no: sign in again then" : "yes",
         signIn.OnlyFor?.GetLeftPart(UriPartial.Authority) ?? "any allowed origin",
     })]);
 

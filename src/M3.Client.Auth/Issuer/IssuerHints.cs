@@ -40,7 +40,8 @@ internal static class IssuerHints
             : " (the token is from another tenant or realm of the same provider)";
     }
 
-    private static bool IsEntra(Uri issuer) => issuer.IdnHost is EntraV1 or EntraV2;
+    /// <summary>Whether an address is Entra ID's, by its host.</summary>
+    public static bool IsEntra(Uri issuer) => issuer.IdnHost is EntraV1 or EntraV2;
 
     private static bool IsUnder(Uri issuer, string domain) => issuer.IdnHost.EndsWith(domain, StringComparison.OrdinalIgnoreCase);
 

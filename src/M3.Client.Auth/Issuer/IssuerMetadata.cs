@@ -41,19 +41,17 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     /// <param name="name">The member of the metadata, such as <c>revocation_endpoint</c>.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public async Task<TokenEndpoint?> TryFindEndpointAsync(string name, CancellationToken cancellationToken)
-    {
-        for (int i = 0; i < _documents.Length; i++)
-        {
-            Document document = await ReadAsync(i, mayBeKept: true, cancellationToken).ConfigureAwait(false);
-            if (document.Metadata is { } metadata && ReadEndpointWithMethods(metadata, name) is { } found)
-                return found;
-        }
+    public Task<TokenEndpoint?> TryFindEndpointAsync(string name, CancellationToken cancellationToken) =>
+        TryFindAsync(metadata => ReadEndpointWithMethods(metadata, name), cancellationToken);
 
-        // That something is missing is not kept: it would be missed for as long as keys are kept.
-        Forget();
-        return null;
-    }
+    /// <summary>Where people sign in; null: its metadata name no such place.</summary>
+    /// <exception cref="BackchannelException">It could not be found out.</exception>
+    public Task<AuthorizationEndpoint?> TryFindAuthorizationEndpointAsync(CancellationToken cancellationToken) => TryFindAsync(ReadAuthorizationEndpoint, cancellationToken);
+
+    /// <summary>The scopes that the issuer lists (<c>scopes_supported</c>); null: it lists none.</summary>
+    /// <exception cref="BackchannelException">It could not be found out.</exception>
+    public Task<string?[]?> TryFindScopesAsync(CancellationToken cancellationToken) =>
+        TryFindAsync(metadata => ReadList(metadata, OidcConstants.Discovery.ScopesSupported), cancellationToken);
 
     /// <summary>The failure of whoever cannot do without an endpoint.</summary>
     public BackchannelException NotNamed(string name) =>
@@ -64,6 +62,22 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     {
         foreach (ref Document? document in _documents.AsSpan())
             document = document is null ? null : new Document(document.Metadata, until: default);
+    }
+
+    // In the first of its documents that has it.
+    private async Task<T?> TryFindAsync<T>(Func<JsonElement, T?> read, CancellationToken cancellationToken)
+        where T : class
+    {
+        for (int i = 0; i < _documents.Length; i++)
+        {
+            Document document = await ReadAsync(i, mayBeKept: true, cancellationToken).ConfigureAwait(false);
+            if (document.Metadata is { } metadata && read(metadata) is { } found)
+                return found;
+        }
+
+        // That something is missing is not kept: it would be missed for as long as keys are kept.
+        Forget();
+        return null;
     }
 
     private async Task<Document> ReadAsync(int index, bool mayBeKept, CancellationToken cancellationToken)
@@ -125,6 +139,19 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         return endpoint;
 
         BackchannelException Refused(string why) => new($"the {name} {Printable.Quote(text)} in the issuer's metadata {why}") { IsFatal = true };
+    }
+
+    private AuthorizationEndpoint? ReadAuthorizationEndpoint(JsonElement metadata)
+    {
+        if (ReadEndpoint(metadata, OidcConstants.Discovery.AuthorizationEndpoint) is not { } address)
+            return null;
+
+        string?[]? methods = ReadList(metadata, OidcConstants.Discovery.CodeChallengeMethodsSupported);
+        return new AuthorizationEndpoint(
+            address,
+            // Entra ID does, and does not say so.
+            TakesS256: methods?.Contains(OidcConstants.CodeChallengeMethods.Sha256) ?? IssuerHints.IsEntra(address),
+            NamesIssuer: metadata.TryGetProperty("authorization_response_iss_parameter_supported", out JsonElement promise) && promise.ValueKind == JsonValueKind.True);
     }
 
     private TokenEndpoint? ReadEndpointWithMethods(JsonElement metadata, string name)

@@ -52,6 +52,9 @@ internal sealed class Example : IAsyncDisposable
         // A test that sets variables of its own may be running beside this one.
         foreach (string variable in start.Environment.Keys.Where(key => key.StartsWith("M3_", StringComparison.Ordinal)).ToArray())
             start.Environment.Remove(variable);
+        // No test opens a window on somebody's screen.
+        foreach (string variable in (string[])["BROWSER", "DISPLAY", "WAYLAND_DISPLAY"])
+            start.Environment.Remove(variable);
         start.Environment["M3_SIGN_IN_DIRECTORY"] = CleanEnvironment.NoSignIns;
         foreach ((string variable, string value) in environment ?? [])
             start.Environment[variable] = value;

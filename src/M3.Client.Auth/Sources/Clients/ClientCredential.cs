@@ -41,22 +41,18 @@ internal static class ClientCredentialKinds
         return async (context, cancellationToken) =>
         {
             string text = await ReadAsync(file, Setting, path, context, handle => file.WarnIfOpen(handle, context.Log, "key"), cancellationToken).ConfigureAwait(false);
-            ClientKey key;
-            try
-            {
-                key = ClientKeyReader.Read(text);
-            }
-            catch (InvalidDataException e)
-            {
-                throw Unusable($"{file.Name} is no key to sign with: {e.Message}", Setting);
-            }
-
+            // Imported when there is something to sign: whatever fails before leaves no key behind.
             return (request, endpoint) =>
             {
-                using (key)
+                try
                 {
+                    using ClientKey key = ClientKeyReader.Read(text);
                     return AddAssertion(request, ClientAssertionJwt.Create(key, ClientAssertionJwt.AlgorithmFor(key, endpoint), keyId, clientId,
                         audience ?? ClientAssertionJwt.AudienceFor(endpoint, context.IssuerUrl!), context.TimeProvider.GetUtcNow()));
+                }
+                catch (InvalidDataException e)
+                {
+                    throw Unusable($"{file.Name} is no key to sign with: {e.Message}", Setting);
                 }
             };
         };

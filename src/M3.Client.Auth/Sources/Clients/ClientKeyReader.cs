@@ -77,22 +77,31 @@ internal static class ClientKeyReader
     {
         if (label != Sec1)
         {
-            var rsa = RSA.Create();
             try
             {
-                rsa.ImportFromPem(pem);
-                return rsa;
+                return Import(RSA.Create(), pem);
             }
             catch (CryptographicException) when (label == Pkcs8)
             {
                 // PKCS#8 holds either kind.
-                rsa.Dispose();
             }
         }
 
-        var ecdsa = ECDsa.Create();
-        ecdsa.ImportFromPem(pem);
-        return ecdsa;
+        return Import(ECDsa.Create(), pem);
+    }
+
+    private static AsymmetricAlgorithm Import(AsymmetricAlgorithm key, string pem)
+    {
+        try
+        {
+            key.ImportFromPem(pem);
+            return key;
+        }
+        catch
+        {
+            key.Dispose();
+            throw;
+        }
     }
 
     // By name or by number, as the system has it.

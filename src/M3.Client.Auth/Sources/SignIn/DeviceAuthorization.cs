@@ -9,11 +9,13 @@ namespace M3.Client.Auth;
 /// <param name="userCode">What the person types.</param>
 /// <param name="verificationUri">Where.</param>
 /// <param name="verificationUriComplete">The same with the code in it; null: there is none.</param>
-/// <param name="expiresAt">When the code is of no use any more.</param>
+/// <param name="expiresAt">When the code is of no use any more, to be shown.</param>
+/// <param name="lifetime">How long it is of use.</param>
+/// <param name="receivedAt">Since when, by the monotonic clock.</param>
 /// <param name="interval">How long to wait between two requests for the token.</param>
 /// <param name="resource">The resource (RFC 8707) that was asked for, and is to be named again with the code; null: none.</param>
 [DebuggerDisplay("{ToString(),nq}")]
-internal sealed class DeviceAuthorization(string deviceCode, string userCode, Uri verificationUri, Uri? verificationUriComplete, DateTimeOffset expiresAt, TimeSpan interval, string? resource) : IFormattable
+internal sealed class DeviceAuthorization(string deviceCode, string userCode, Uri verificationUri, Uri? verificationUriComplete, DateTimeOffset expiresAt, TimeSpan lifetime, long receivedAt, TimeSpan interval, string? resource) : IFormattable
 {
     [JsonIgnore]
     [IgnoreDataMember]
@@ -33,6 +35,10 @@ internal sealed class DeviceAuthorization(string deviceCode, string userCode, Ur
     public Uri? VerificationUriComplete { get; } = verificationUriComplete;
 
     public DateTimeOffset ExpiresAt { get; } = expiresAt;
+
+    public TimeSpan Lifetime { get; } = lifetime;
+
+    public long ReceivedAt { get; } = receivedAt;
 
     public TimeSpan Interval { get; } = interval;
 

@@ -74,28 +74,27 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
 
     private async Task<string> SignInAsync(SignInClient client, TokenSourceContext context, CancellationToken cancellationToken)
     {
-        IReadOnlyCollection<string> scopes = [.. context.RequiredScopes.Append(OidcConstants.StandardScopes.OfflineAccess).Distinct()];
-        DeviceAuthorization authorization = await SignInTokens.AuthorizeDeviceAsync(client, scopes, context.Audience, ResourceFor(context), cancellationToken).ConfigureAwait(false);
+        DeviceAuthorization authorization = await DeviceFlow.AuthorizeAsync(client, context.RequiredScopes, context.Audience, ResourceFor(context), cancellationToken).ConfigureAwait(false);
         await prompt(new DeviceCodePrompt(authorization.UserCode, authorization.VerificationUri, authorization.VerificationUriComplete, authorization.ExpiresAt), cancellationToken).ConfigureAwait(false);
-        TokenAnswer answer = await SignInTokens.PollAsync(client, authorization, cancellationToken).ConfigureAwait(false);
+        TokenAnswer answer = await DeviceFlow.PollAsync(client, authorization, cancellationToken).ConfigureAwait(false);
         string token = answer.ReadToken();
         if (_kept is null || context.IsSignedInOff)
             _refreshToken = answer.RefreshToken;
         else
-            Keep(context, scopes, token, answer.RefreshToken);
+            Keep(context, token, answer.RefreshToken);
         return token;
     }
 
     private string? ResourceFor(TokenSourceContext context) => resource ?? context.Resource;
 
-    private void Keep(TokenSourceContext context, IReadOnlyCollection<string> scopes, string token, string? refreshToken)
+    private void Keep(TokenSourceContext context, string token, string? refreshToken)
     {
         var signIn = new SignIn
         {
             IssuerUrl = context.IssuerUrl!,
             ClientId = clientId,
             Audience = context.Audience!,
-            Scopes = [.. scopes],
+            Scopes = [.. context.RequiredScopes],
             Resource = ResourceFor(context),
             SignedInAt = context.TimeProvider.GetUtcNow(),
             RefreshToken = refreshToken,

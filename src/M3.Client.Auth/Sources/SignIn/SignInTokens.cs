@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Duende.IdentityModel;
 using Duende.IdentityModel.Client;
 
@@ -26,19 +25,11 @@ internal sealed class SignInClient(string name, string clientId, string? clientS
         : null;
 }
 
-/// <summary>What a person's sign-in asks of the issuer: a new access token, a device code, a token for that, and that a token be forgotten.</summary>
+/// <summary>What a person's sign-in asks of the issuer: tokens for a code or a refresh token, and that one be forgotten.</summary>
 internal static class SignInTokens
 {
-    public const string DeviceAuthorizationEndpoint = "device_authorization_endpoint";
-
-    /// <summary>Of an address that a person is to open: nobody types more, and a QR code holds no more than 2,953 bytes.</summary>
-    public const int MaxAddressLength = 500;
-
-    private const int MaxTokenLength = 64 * 1024;
-    private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan SlowDown = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan LongestCode = TimeSpan.FromHours(1);
+    /// <summary>Of a refresh token or a code: what is longer no issuer gives.</summary>
+    public const int MaxTokenLength = 64 * 1024;
 
     /// <summary>
     /// Asks for a new access token (RFC 6749, section 6), for the same scopes as before. The request is sent once, and then waited for whatever
@@ -61,64 +52,25 @@ internal static class SignInTokens
         return Bounded(new TokenAnswer(response, client.Name, Backchannel.Describe(endpoint.Address), refreshToken, client.ClientSecret), client);
     }
 
-    /// <summary>Asks for a device code (RFC 8628, section 3.1).</summary>
+    /// <summary>Changes the code that a person has come back with into tokens (RFC 6749, section 4.1.3), by the verifier that nobody else knows (RFC 7636).</summary>
     /// <param name="client">Who asks.</param>
-    /// <param name="scopes">What the token is to allow.</param>
-    /// <param name="audience">Whom it is for, as Auth0 wants to be told; null: it is not said.</param>
-    /// <param name="resource">The same by RFC 8707; null: it is not said.</param>
+    /// <param name="code">The code.</param>
+    /// <param name="verifier">The <c>code_verifier</c>.</param>
+    /// <param name="redirectUri">Where the person came back to.</param>
+    /// <param name="resource">The resource indicator (RFC 8707) that was asked for; null: none.</param>
     /// <param name="cancellationToken">Ends the request.</param>
-    /// <exception cref="TokenRequestFailedException">There is none.</exception>
-    public static async Task<DeviceAuthorization> AuthorizeDeviceAsync(SignInClient client, IEnumerable<string> scopes, string? audience, string? resource, CancellationToken cancellationToken)
+    /// <returns>The issuer's answer, a refusal included.</returns>
+    /// <exception cref="TokenRequestFailedException">There was none.</exception>
+    public static async Task<TokenAnswer> RedeemAsync(SignInClient client, string code, string verifier, string redirectUri, string? resource, CancellationToken cancellationToken)
     {
-        TokenEndpoint endpoint = await FindAsync(client, DeviceAuthorizationEndpoint, cancellationToken).ConfigureAwait(false);
-        using var request = Prepare(new DeviceAuthorizationRequest { Scope = string.Join(' ', scopes) }, client, endpoint);
-        if (audience is not null)
-            request.Parameters.Add(OidcConstants.TokenRequest.Audience, audience);
+        TokenEndpoint endpoint = await FindAsync(client, OidcConstants.Discovery.TokenEndpoint, cancellationToken).ConfigureAwait(false);
+        using var request = Prepare(new AuthorizationCodeTokenRequest { Code = code, CodeVerifier = verifier, RedirectUri = redirectUri }, client, endpoint);
         if (resource is not null)
-            request.Parameters.Add(OidcConstants.TokenRequest.Resource, resource);
-        DeviceAuthorizationResponse response = await client.Backchannel.RequestDeviceAuthorizationAsync(request, cancellationToken).ConfigureAwait(false);
-        string address = Backchannel.Describe(endpoint.Address);
-        new TokenAnswer(response, client.Name, address, client.ClientSecret).ThrowIfRefused();
-        return ReadDeviceAuthorization(response.Json, client.TimeProvider.GetUtcNow(), resource)
-            ?? throw new TokenRequestFailedException($"{client.Name}: {address} answered without a device_code, a user_code, an https verification_uri and expires_in");
-    }
-
-    /// <summary>Waits until the person has said yes or no (RFC 8628, sections 3.4 and 3.5). That the issuer cannot be reached meanwhile is no end.</summary>
-    /// <param name="client">Who asks.</param>
-    /// <param name="authorization">What is waited for.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The issuer's answer with the tokens.</returns>
-    /// <exception cref="TokenRequestFailedException">The person said no, or nothing in time, or the issuer refused.</exception>
-    public static async Task<TokenAnswer> PollAsync(SignInClient client, DeviceAuthorization authorization, CancellationToken cancellationToken)
-    {
-        TimeSpan interval = authorization.Interval;
-        TimeSpan pause = interval;
-        while (true)
-        {
-            await Task.Delay(pause, client.TimeProvider, cancellationToken).ConfigureAwait(false);
-            if (client.TimeProvider.GetUtcNow() >= authorization.ExpiresAt)
-                throw Expired(client);
-
-            (TokenAnswer? answer, bool isUnreachable) = await AskAsync(client, authorization, cancellationToken).ConfigureAwait(false);
-            switch (answer?.Error)
-            {
-                case OidcConstants.TokenErrors.AuthorizationPending:
-                    pause = interval;
-                    break;
-                case OidcConstants.TokenErrors.SlowDown:
-                    pause = interval += SlowDown;
-                    break;
-                case OidcConstants.TokenErrors.ExpiredToken:
-                    throw Expired(client);
-                case OidcConstants.TokenErrors.AccessDenied:
-                    throw new TokenRequestFailedException($"{client.Name}: the sign-in was declined") { Remedy = "Sign in again, and approve it." };
-                default:
-                    if (!isUnreachable)
-                        return answer!;
-                    pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
-                    break;
-            }
-        }
+            request.Resource.Add(resource);
+        // An issuer takes the second sending of a code for a theft, too (RFC 6749, section 4.1.2).
+        request.Options.Set(Backchannel.Once, true);
+        TokenResponse response = await client.Backchannel.RequestAuthorizationCodeTokenAsync(request, cancellationToken).ConfigureAwait(false);
+        return Bounded(new TokenAnswer(response, client.Name, Backchannel.Describe(endpoint.Address), code, verifier, client.ClientSecret), client);
     }
 
     /// <summary>Has the issuer forget a token (RFC 7009); of a refresh token, what came by it, too.</summary>
@@ -146,11 +98,32 @@ internal static class SignInTokens
         }
     }
 
-    private static async Task<TokenEndpoint> FindAsync(SignInClient client, string name, CancellationToken cancellationToken)
+    /// <summary>
+    /// The scopes with <c>offline_access</c>: without it many issuers give no refresh token, and a sign-in would end with its first access token.
+    /// An issuer that lists its scopes without that one may refuse it.
+    /// </summary>
+    public static async Task<IEnumerable<string>> AddOfflineAccessAsync(SignInClient client, IEnumerable<string> scopes, CancellationToken cancellationToken)
+    {
+        string?[]? known = await GuardAsync(client, client.Metadata.TryFindScopesAsync(cancellationToken)).ConfigureAwait(false);
+        return known?.Contains(OidcConstants.StandardScopes.OfflineAccess) is false ? scopes : scopes.Append(OidcConstants.StandardScopes.OfflineAccess).Distinct();
+    }
+
+    /// <summary>Where people sign in; null: the issuer names no such place.</summary>
+    /// <exception cref="TokenRequestFailedException">It could not be found out.</exception>
+    public static Task<AuthorizationEndpoint?> TryFindAuthorizationAsync(SignInClient client, CancellationToken cancellationToken) =>
+        GuardAsync(client, client.Metadata.TryFindAuthorizationEndpointAsync(cancellationToken));
+
+    /// <summary>Where the issuer takes requests of one kind.</summary>
+    /// <exception cref="TokenRequestFailedException">It says nowhere.</exception>
+    public static async Task<TokenEndpoint> FindAsync(SignInClient client, string name, CancellationToken cancellationToken) =>
+        await GuardAsync(client, client.Metadata.TryFindEndpointAsync(name, cancellationToken)).ConfigureAwait(false)
+            ?? throw TokenAnswer.Failure(client.Metadata.NotNamed(name), client.Name, client.ClientSecret);
+
+    private static async Task<T> GuardAsync<T>(SignInClient client, Task<T> asking)
     {
         try
         {
-            return await client.Metadata.TryFindEndpointAsync(name, cancellationToken).ConfigureAwait(false) ?? throw client.Metadata.NotNamed(name);
+            return await asking.ConfigureAwait(false);
         }
         catch (BackchannelException e)
         {
@@ -158,8 +131,8 @@ internal static class SignInTokens
         }
     }
 
-    // A client's secret goes where the endpoint wants it; a public client says who it is in the form (RFC 6749, section 3.2.1).
-    private static T Prepare<T>(T request, SignInClient client, TokenEndpoint endpoint)
+    /// <summary>Addresses a request: a client's secret goes where the endpoint wants it; a public client says who it is in the form (RFC 6749, section 3.2.1).</summary>
+    public static T Prepare<T>(T request, SignInClient client, TokenEndpoint endpoint)
         where T : ProtocolRequest
     {
         request.Address = endpoint.Address.AbsoluteUri;
@@ -169,61 +142,8 @@ internal static class SignInTokens
         return request;
     }
 
-    private static async Task<(TokenAnswer? Answer, bool IsUnreachable)> AskAsync(SignInClient client, DeviceAuthorization authorization, CancellationToken cancellationToken)
-    {
-        string deviceCode = authorization.DeviceCode;
-        try
-        {
-            TokenEndpoint endpoint = await client.Metadata.FindTokenEndpointAsync(cancellationToken).ConfigureAwait(false);
-            using var request = Prepare(new DeviceTokenRequest { DeviceCode = deviceCode }, client, endpoint);
-            if (authorization.Resource is not null)
-                request.Parameters.Add(OidcConstants.TokenRequest.Resource, authorization.Resource);
-            request.Options.Set(Backchannel.Once, true);
-            TokenResponse response = await client.Backchannel.RequestDeviceTokenAsync(request, cancellationToken).ConfigureAwait(false);
-            cancellationToken.ThrowIfCancellationRequested();
-            var answer = new TokenAnswer(response, client.Name, Backchannel.Describe(endpoint.Address), deviceCode, client.ClientSecret);
-            bool isUnreachable = response.Exception is HttpRequestException and not BackchannelException { IsFatal: true } || (int)response.HttpStatusCode >= 500;
-            return (Bounded(answer, client), isUnreachable);
-        }
-        catch (BackchannelException e) when (!e.IsFatal)
-        {
-            return (null, true);
-        }
-        catch (BackchannelException e)
-        {
-            throw TokenAnswer.Failure(e, client.Name, deviceCode, client.ClientSecret);
-        }
-    }
-
-    // Each member by itself, as strictly as everything else that comes from outside.
-    private static DeviceAuthorization? ReadDeviceAuthorization(JsonElement? answer, DateTimeOffset now, string? resource)
-    {
-        if (answer is not { ValueKind: JsonValueKind.Object } json
-            || StrictJson.ReadString(json, "device_code") is not { Length: > 0 and <= MaxTokenLength } deviceCode
-            || StrictJson.ReadString(json, "user_code") is not { Length: > 0 and <= Printable.MaxLength } userCode
-            || ReadAddress(json, "verification_uri") is not { } address
-            || ReadSeconds(json, "expires_in", LongestCode) is not { } lifetime)
-            return null;
-        // Of an authorization that lasts for long nobody needs more; an interval of zero, or of hours, is nobody's.
-        TimeSpan interval = ReadSeconds(json, "interval", LongestPause) ?? DefaultInterval;
-        return new DeviceAuthorization(deviceCode, Printable.Text(userCode), address, ReadAddress(json, "verification_uri_complete"), now + lifetime, interval, resource);
-    }
-
-    private static Uri? ReadAddress(JsonElement json, string name) =>
-        Uri.TryCreate(StrictJson.ReadString(json, name), UriKind.Absolute, out Uri? address)
-        && Backchannel.MayReach(address) && address.AbsoluteUri.Length <= MaxAddressLength
-            ? address
-            : null;
-
-    private static TimeSpan? ReadSeconds(JsonElement json, string name, TimeSpan longest) =>
-        json.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double seconds) && seconds > 0
-            ? TimeSpan.FromSeconds(Math.Min(seconds, longest.TotalSeconds))
-            : null;
-
-    private static TokenAnswer Bounded(TokenAnswer answer, SignInClient client) => answer.RefreshToken is { Length: > MaxTokenLength }
+    /// <exception cref="TokenRequestFailedException">The refresh token is longer than any.</exception>
+    public static TokenAnswer Bounded(TokenAnswer answer, SignInClient client) => answer.RefreshToken is { Length: > MaxTokenLength }
         ? throw new TokenRequestFailedException($"{client.Name}: the issuer gave a refresh token of more than {MaxTokenLength / 1024} KiB")
         : answer;
-
-    private static TokenRequestFailedException Expired(SignInClient client) =>
-        new($"{client.Name}: the code has expired before anybody signed in with it") { Remedy = "Ask again, and sign in while the code is valid." };
 }

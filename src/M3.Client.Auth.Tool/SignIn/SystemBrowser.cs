@@ -10,7 +10,7 @@ internal static class SystemBrowser
 
     /// <summary>Whether one can be expected to open where the person sees it: not over ssh, and not without a display.</summary>
     public static bool IsLikely => !IsSet("SSH_CONNECTION") && !IsSet("SSH_TTY")
-        && (OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() || IsSet(Variable) || IsSet("DISPLAY") || IsSet("WAYLAND_DISPLAY"));
+        && (OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() || IsSet("DISPLAY") || IsSet("WAYLAND_DISPLAY"));
 
     /// <summary>Opens a page. That none opens is no error: the address can be opened by hand.</summary>
     public static void Open(Uri address)

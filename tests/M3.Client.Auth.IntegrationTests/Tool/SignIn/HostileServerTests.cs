@@ -19,8 +19,11 @@ public sealed class HostileServerTests
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test#x"]}""", "names 'https://issuer.test#x' as its issuer")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":[]}""", "names no issuer")]
     [TestCase("""{"resource":"{server}/sse"}""", "names no issuer")]
-    [TestCase("""{"resource":"{server}/sse","resource":"{server}/sse","authorization_servers":["https://issuer.test"]}""", "does not say who issues its tokens")]
-    [TestCase("<html>sign in</html>", "does not say who issues its tokens")]
+    [TestCase("""{"resource":"{server}/sse","resource":"{server}/sse","authorization_servers":["https://issuer.test"]}""", "something else than a JSON object")]
+    [TestCase("<html>sign in</html>", "something else than a JSON object")]
+    [TestCase("""{"resource":"{SERVER}/sse","authorization_servers":["https://issuer.test"]}""", "describes another resource")]
+    [TestCase("""{"resource":"{server}/%73se","authorization_servers":["https://issuer.test"]}""", "describes another resource")]
+    [TestCase("""{"resource":"{server}/x/../sse","authorization_servers":["https://issuer.test"]}""", "describes another resource")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://one.test","https://two.test"]}""", "the server names several issuers: 'https://one.test', 'https://two.test'")]
     public async Task What_it_says_is_refused(string metadata, string expected)
     {
@@ -142,7 +145,7 @@ public sealed class HostileServerTests
         if (text is null)
             context.Response.StatusCode = 404;
         else if (text.Length > 0)
-            await context.Response.WriteAsync(text.Replace("{server}", $"http://{context.Request.Host}", StringComparison.Ordinal));
+            await context.Response.WriteAsync(text.Replace("{server}", $"http://{context.Request.Host}", StringComparison.Ordinal).Replace("{SERVER}", $"HTTP://{context.Request.Host}", StringComparison.Ordinal));
     });
 
     private static Task<ExampleResult> LoginAsync(RecordingServer server, params string[] more) =>

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using M3.Client.Auth.IntegrationTests.Examples.SignIn;
@@ -83,7 +85,10 @@ public sealed class LoginTests : ToolFixture
     {
         Dictionary<string, string> settings = new()
         {
-            ["M3_OAUTH2_ISSUER_URL"] = "https://issuer.test", ["M3_OAUTH2_CLIENT_ID"] = _m3.PublicClientId, ["M3_OAUTH2_CLIENT_SECRET"] = "not-for-strangers",
+            ["M3_OAUTH2_ISSUER_URL"] = "https://issuer.test",
+            ["M3_OAUTH2_CLIENT_ID"] = _m3.PublicClientId,
+            ["M3_OAUTH2_CLIENT_SECRET"] = "not-for-strangers",
+            ["M3_OAUTH2_JWKS_URL"] = $"{M3.IssuerUrl}.well-known/jwks.json",
         };
         await LoginAsync(code => _m3.SignIns.Approve(code));
         string file = Kept.Single();
@@ -97,6 +102,61 @@ public sealed class LoginTests : ToolFixture
         Assert.That((print.ExitCode, _m3.SignIns.RefreshRequests), Is.EqualTo((0, 1)), print.Error);
         Assert.That(logout.ExitCode, Is.Zero, logout.All);
         Assert.That(logout.All, Does.Not.Contain("could not be told"));
+    }
+
+    [Test]
+    public async Task A_setting_that_cannot_be_understood_loses_no_sign_in()
+    {
+        await LoginAsync(code => _m3.SignIns.Approve(code));
+
+        ExampleResult logout = await RunAsync(new() { ["M3_OAUTH2_ENABLED"] = "perhaps" }, "logout");
+
+        Assert.That((logout.ExitCode, Kept.Count()), Is.EqualTo((WrongSettings, 1)), logout.All);
+    }
+
+    [Test]
+    public async Task Where_the_issuer_cannot_be_told_the_sign_in_is_forgotten_here_and_logout_fails()
+    {
+        await LoginAsync(code => _m3.SignIns.Approve(code));
+        await _m3.DisposeAsync();
+
+        ExampleResult logout = await RunAsync([], "logout");
+
+        Assert.That((logout.ExitCode, Kept), Is.EqualTo((1, Array.Empty<string>())), logout.All);
+        Assert.That(logout.Output, Does.Contain("signed out here only").And.Contain("The issuer could not be told"));
+    }
+
+    [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]
+    public async Task Whoever_is_interrupted_while_the_issuer_is_told_can_sign_out_again()
+    {
+        await using RecordingServer silent = await RecordingServer.StartAsync(context => Task.Delay(Timeout.Infinite, context.RequestAborted));
+        await LoginAsync(code => _m3.SignIns.Approve(code));
+        JsonNode kept = JsonNode.Parse(await File.ReadAllTextAsync(Kept.Single()))!;
+        string issuer = silent.Address.AbsoluteUri.TrimEnd('/');
+        kept["issuer"] = issuer;
+        File.Delete(Kept.Single());
+        string file = Path.Combine(Folder, $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{issuer}\n{kept["client_id"]}\n{kept["audience"]}")))}.json");
+        await File.WriteAllTextAsync(file, kept.ToJsonString());
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+
+        await using Example logout = Example.StartTool(With([]), "logout");
+        await silent.FirstArrival;
+        logout.Interrupt();
+        ExampleResult result = await logout.FinishAsync();
+
+        Assert.That((result.ExitCode, Kept), Is.EqualTo((130, new[] { file })), result.All);
+    }
+
+    // The settings name a program that prints a token: this one is not to run itself.
+    [Test]
+    public async Task Print_is_the_sign_in_and_no_other_source()
+    {
+        await LoginAsync(code => _m3.SignIns.Approve(code));
+
+        ExampleResult print = await RunAsync(new() { ["M3_OAUTH2_TOKEN_COMMAND"] = "no-such-program", ["M3_OAUTH2_TOKEN"] = "another" }, "print");
+
+        Assert.That((print.ExitCode, print.Output.StartsWith("eyJ", StringComparison.Ordinal)), Is.EqualTo((0, true)), print.Error);
     }
 
     [Test, Platform(Include = "Linux", Reason = "script is there.")]
@@ -179,14 +239,30 @@ public sealed class LoginTests : ToolFixture
         Assert.That((_m3.SignIns.WaitingUserCodes.Count, _m3.SignIns.DevicePolls), Is.EqualTo((0, 0)));
     }
 
-    [Test]
-    public async Task A_token_that_M3_would_refuse_is_not_kept()
+    // Whatever the settings turn off for programs.
+    [TestCase("")]
+    [TestCase("false")]
+    public async Task A_token_that_M3_would_refuse_is_not_kept(string validateSignature)
     {
-        await using Example tool = Example.StartTool(With(new() { ["M3_OAUTH2_JWKS_URL"] = $"{M3.IssuerUrl}.well-known/jwks.json" }), Login());
+        await using Example tool = Example.StartTool(With(new() { ["M3_OAUTH2_ISSUER_URL"] = _m3.IssuerUrl, ["M3_OAUTH2_AUDIENCE"] = "m3-api", ["M3_OAUTH2_JWKS_URL"] = $"{M3.IssuerUrl}.well-known/jwks.json", ["M3_OAUTH2_VALIDATE_SIGNATURE"] = validateSignature }), Login());
         await DecideAsync(code => _m3.SignIns.Approve(code));
         ExampleResult result = await tool.FinishAsync();
 
         Assert.That((result.ExitCode, Kept), Is.EqualTo((CodeOf(M3AuthError.InvalidTokenSignature), Array.Empty<string>())), result.All);
+        AssertShowsNoToken(result);
+    }
+
+    [Test]
+    public async Task A_token_for_something_else_is_not_kept_and_the_error_says_what_to_ask_for()
+    {
+        await using var issuer = await OidcProvider.OidcProvider.StartAsync();
+        await using Example tool = Example.StartTool(With([]),
+            "login", "--issuer", issuer.IssuerUrl, "--audience", "another-api", "--client-id", OidcProvider.OidcProvider.NativeClientId, "--resource", OidcProvider.OidcProvider.Resource);
+        await issuer.AnswerDeviceAsync(await ReadUserCodeAsync(tool), yes: true);
+        ExampleResult result = await tool.FinishAsync();
+
+        Assert.That((result.ExitCode, Kept), Is.EqualTo((CodeOf(M3AuthError.InvalidAudience), Array.Empty<string>())), result.All);
+        Assert.That(result.Output, Does.Contain("Nothing is kept. Say what M3 expects with --audience"));
         AssertShowsNoToken(result);
     }
 

@@ -77,10 +77,10 @@ internal sealed class Example : IAsyncDisposable
         _process.StandardInput.Close();
     }
 
-    /// <summary>Writes a line to its standard input, as somebody who may write more.</summary>
-    public async Task TypeAsync(string line)
+    /// <summary>Writes to its standard input, as somebody who may write more.</summary>
+    public async Task TypeAsync(string text)
     {
-        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.WriteAsync(text);
         await _process.StandardInput.FlushAsync();
     }
 

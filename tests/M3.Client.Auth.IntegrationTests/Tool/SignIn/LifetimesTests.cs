@@ -78,7 +78,7 @@ public sealed class LifetimesTests : ToolFixture
 
     private static async Task<string> CallOnceAsync(Example script, SignInHome home)
     {
-        await script.TypeAsync("");
+        await script.TypeAsync("\n");
         string said = (await script.ReadUntilAsync(_ => true)).Single();
         home.Note([said]);
         return said;
@@ -86,9 +86,8 @@ public sealed class LifetimesTests : ToolFixture
 
     private static async Task<IEnumerable<string>> AllowDeviceAsync(SignInScene scene, Example tool)
     {
-        const string before = "the code  ";
-        List<string> shown = await tool.ReadErrorUntilAsync(line => line.Contains(before, StringComparison.Ordinal));
-        await scene.AllowDeviceAsync(shown[^1].Split(before)[1]);
+        List<string> shown = await tool.ReadErrorUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
+        await scene.AllowDeviceAsync(shown[^1].Split(SignInHome.BeforeCode)[1]);
         return shown;
     }
 

@@ -7,6 +7,9 @@ namespace M3.Client.Auth.IntegrationTests.Tool.SignIn;
 /// <summary>A home directory in which a person signs in, and everything that their programs have put out.</summary>
 internal sealed class SignInHome : IDisposable
 {
+    /// <summary>What stands before the code that a person is shown.</summary>
+    public const string BeforeCode = "the code  ";
+
     private readonly string _home = Directory.CreateTempSubdirectory("m3-home-").FullName;
     private readonly StringBuilder _output = new();
     private readonly HashSet<string> _accessTokens = [];
@@ -63,6 +66,10 @@ internal sealed class SignInHome : IDisposable
 
     public Example StartTool(params string[] arguments) => Example.StartTool(Environment, arguments);
 
+    /// <summary>Starts the tool on a terminal of its own; both what it puts out and what it says beside that stand in the terminal's output.</summary>
+    public Example StartTerminal(params string[] arguments) => Example.StartProgram("script",
+        ["-qec", string.Join(' ', ((string[])[Example.Dotnet, "exec", Example.ToolProgram, .. arguments]).Select(word => $"'{word}'")), "/dev/null"], Environment, _home);
+
     public Example StartScript(Uri m3) => Example.StartHelper("M3.Client.Auth.SignedInCaller", Environment, m3.AbsoluteUri);
 
     public async Task<ExampleResult> RunToolAsync(params string[] arguments) => Note(await Example.RunToolAsync(Environment, arguments));
@@ -77,14 +84,19 @@ internal sealed class SignInHome : IDisposable
         return result.Output.TrimEnd();
     }
 
-    /// <summary>Notes what is kept now. Returns its access token.</summary>
+    /// <summary>Notes what is kept now. Returns its access token, of several sign-ins the last one's.</summary>
     public string Look()
     {
-        JsonNode kept = JsonNode.Parse(File.ReadAllText(Kept.Single()))!;
-        RefreshToken = (string)kept["refresh_token"]!;
-        _refreshTokens.Add(RefreshToken);
-        var accessToken = (string)kept["access_token"]!;
-        _accessTokens.Add(accessToken);
+        string accessToken = "";
+        foreach (string file in Kept)
+        {
+            JsonNode kept = JsonNode.Parse(File.ReadAllText(file))!;
+            RefreshToken = (string)kept["refresh_token"]!;
+            _refreshTokens.Add(RefreshToken);
+            accessToken = (string)kept["access_token"]!;
+            _accessTokens.Add(accessToken);
+        }
+
         return accessToken;
     }
 

@@ -1,7 +1,7 @@
 // The certified OpenID provider "oidc-provider" as an issuer for M3: client credentials, JWT access tokens for M3's audience, signed
 // RS256 or ES256 as the resource asked for says; for each public key in the variable CLIENT_JWKS a client m3-key-ALG that proves itself by
 // private_key_jwt; and a public native client whose refresh tokens rotate, the use of an old one ending the
-// sign-in. Nobody fills in forms here: /test/sign-in gives a refresh token, /test/device?user_code=...&say=yes answers a device code, and
+// sign-in. Access tokens last for ACCESS_TOKEN_LIFETIME seconds, or ten minutes. Nobody fills in forms here: /test/sign-in gives a refresh token, /test/device?user_code=...&say=yes answers a device code, and
 // /test/counts tells how often the token endpoint was asked, and with what outcome. Prints its issuer on one line, and serves until its standard input ends.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -56,7 +56,7 @@ server.listen(0, '127.0.0.1', () => {
           scope: 'read:mimic-data',
           audience: 'm3-api',
           accessTokenFormat: 'jwt',
-          accessTokenTTL: 600,
+          accessTokenTTL: Number(process.env.ACCESS_TOKEN_LIFETIME ?? 600),
           jwt: { sign: { alg: resource.endsWith('es256') ? 'ES256' : 'RS256' } },
         }),
       },

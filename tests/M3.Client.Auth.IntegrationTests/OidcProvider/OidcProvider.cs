@@ -28,7 +28,8 @@ internal sealed class OidcProvider : IAsyncDisposable
 
     /// <summary>Starts it on a port that the system picks; where it cannot run, the test is skipped and says why.</summary>
     /// <param name="clientJwks">The public keys of clients that prove themselves by one, a JSON array; the client's id is <c>m3-key-</c> and the key's <c>alg</c>.</param>
-    public static async Task<OidcProvider> StartAsync(string clientJwks = "[]")
+    /// <param name="tokenLifetime">How long an access token lasts, in seconds.</param>
+    public static async Task<OidcProvider> StartAsync(string clientJwks = "[]", int tokenLifetime = 600)
     {
         string folder = Path.GetFullPath(Path.Combine(Folder(), "../../oidc-provider"));
         if (!Directory.Exists(Path.Combine(folder, "node_modules")))
@@ -40,7 +41,7 @@ internal sealed class OidcProvider : IAsyncDisposable
             process = Process.Start(new ProcessStartInfo("node", "server.js")
             {
                 WorkingDirectory = folder,
-                Environment = { ["CLIENT_JWKS"] = clientJwks },
+                Environment = { ["CLIENT_JWKS"] = clientJwks, ["ACCESS_TOKEN_LIFETIME"] = $"{tokenLifetime}" },
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

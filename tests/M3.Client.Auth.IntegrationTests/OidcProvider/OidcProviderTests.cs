@@ -53,7 +53,7 @@ public sealed class OidcProviderTests
         Assert.That(async () => await tokens.GetTokenAsync(), Throws.InstanceOf<InvalidTokenFormatException>().With.Message.Contain("opaque"));
     }
 
-    internal static async Task<WebApplication> StartServerAsync(string issuerUrl)
+    internal static async Task<WebApplication> StartServerAsync(string issuerUrl, TimeSpan? leeway = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
@@ -64,10 +64,11 @@ public sealed class OidcProviderTests
             options.Authority = issuerUrl;
             options.Audience = TestIssuer.Audience;
             options.RequireHttpsMetadata = false;
+            options.TokenValidationParameters.ClockSkew = leeway ?? options.TokenValidationParameters.ClockSkew;
         });
         WebApplication app = builder.Build();
         app.UseRouting().UseAuthentication().UseAuthorization();
-        app.MapGet("/", () => "rows").RequireAuthorization();
+        app.Map("/", () => "rows").RequireAuthorization();
         await app.StartAsync();
         return app;
     }

@@ -80,6 +80,13 @@ internal sealed class Example : IAsyncDisposable
         _process.StandardInput.Close();
     }
 
+    /// <summary>Writes to its standard input, as somebody who may write more.</summary>
+    public async Task TypeAsync(string text)
+    {
+        await _process.StandardInput.WriteAsync(text);
+        await _process.StandardInput.FlushAsync();
+    }
+
     /// <summary>Waits for its end.</summary>
     public async Task<ExampleResult> FinishAsync(TimeSpan? atMost = null)
     {
@@ -91,13 +98,18 @@ internal sealed class Example : IAsyncDisposable
     }
 
     /// <summary>Reads its output line by line until one matches.</summary>
-    public async Task<List<string>> ReadUntilAsync(Predicate<string> last)
+    public Task<List<string>> ReadUntilAsync(Predicate<string> last) => ReadUntilAsync(_process.StandardOutput, last);
+
+    /// <summary>Reads what it says beside its output line by line until one matches.</summary>
+    public Task<List<string>> ReadErrorUntilAsync(Predicate<string> last) => ReadUntilAsync(_process.StandardError, last);
+
+    private static async Task<List<string>> ReadUntilAsync(StreamReader reader, Predicate<string> last)
     {
         using var patience = new CancellationTokenSource(Patience);
         List<string> lines = [];
         do
         {
-            lines.Add(await _process.StandardOutput.ReadLineAsync(patience.Token) ?? throw new EndOfStreamException(string.Join('\n', lines)));
+            lines.Add(await reader.ReadLineAsync(patience.Token) ?? throw new EndOfStreamException(string.Join('\n', lines)));
         }
         while (!last(lines[^1]));
         return lines;

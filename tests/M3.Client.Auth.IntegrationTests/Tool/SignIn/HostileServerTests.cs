@@ -89,6 +89,28 @@ public sealed class HostileServerTests
         Assert.That(result.Output, Does.Contain("answered more than 1048576 bytes"), result.All);
     }
 
+    [TestCase("/sse", false, "could not be reached (no answer)")]
+    [TestCase(WellKnown + "/sse", false, "did not answer in time when it was asked for its metadata")]
+    [TestCase(WellKnown + "/sse", true, "did not answer in time when it was asked for its metadata")]
+    public async Task An_answer_that_never_comes_is_not_waited_for(string path, bool begins, string expected)
+    {
+        await using RecordingServer server = await RecordingServer.StartAsync(async context =>
+        {
+            context.Response.StatusCode = 404;
+            if (context.Request.Path != path)
+                return;
+            context.Response.StatusCode = 200;
+            if (begins)
+                await context.Response.WriteAsync("{");
+            await Task.Delay(Timeout.Infinite, context.RequestAborted);
+        });
+
+        ExampleResult result = await LoginAsync(server);
+
+        Assert.That(result.ExitCode, Is.EqualTo(1), result.All);
+        Assert.That(result.Output, Does.Contain(expected));
+    }
+
     [Test]
     public async Task What_it_says_cannot_move_the_cursor()
     {

@@ -1,7 +1,8 @@
 // The certified OpenID provider "oidc-provider" as an issuer for M3: client credentials, JWT access tokens for M3's audience, signed
 // RS256 or ES256 as the resource asked for says; for each public key in the variable CLIENT_JWKS a client m3-key-ALG that proves itself by
 // private_key_jwt; and a public native client whose refresh tokens rotate, the use of an old one ending the
-// sign-in. Access tokens last for ACCESS_TOKEN_LIFETIME seconds, or ten minutes. Nobody fills in forms here: /test/sign-in gives a refresh token, /test/device?user_code=...&say=yes answers a device code, and
+// sign-in. Access tokens last for ACCESS_TOKEN_LIFETIME seconds, or ten minutes. Its own pages for developers take any
+// name and password; and without a browser /test/sign-in gives a refresh token, /test/device?user_code=...&say=yes answers a device code, and
 // /test/counts tells how often the token endpoint was asked, and with what outcome. Prints its issuer on one line, and serves until its standard input ends.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -46,7 +47,6 @@ server.listen(0, '127.0.0.1', () => {
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     rotateRefreshToken: true,
     features: {
-      devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       revocation: { enabled: true },

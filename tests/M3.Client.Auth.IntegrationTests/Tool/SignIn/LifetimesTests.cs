@@ -1,4 +1,7 @@
 using System.Net;
+using M3.Client.Auth.IntegrationTests.Browser;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
 
 namespace M3.Client.Auth.IntegrationTests.Tool.SignIn;
 
@@ -13,7 +16,8 @@ public sealed class LifetimesTests : ToolFixture
     // Each with what the tool is told for it, and the person's part.
     private static readonly Dictionary<string, Grant> Grants = new()
     {
-        ["device code"] = new([], AllowDeviceAsync),
+        ["device code"] = new(["--device"], AllowDeviceAsync),
+        ["authorization code"] = new(["--browser"], AllowInBrowserAsync),
     };
 
     private static IEnumerable<string> Ways => Grants.Keys;
@@ -88,6 +92,18 @@ public sealed class LifetimesTests : ToolFixture
     {
         List<string> shown = await tool.ReadErrorUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
         await scene.AllowDeviceAsync(shown[^1].Split(SignInHome.BeforeCode)[1]);
+        return shown;
+    }
+
+    private static async Task<IEnumerable<string>> AllowInBrowserAsync(SignInScene scene, Example tool)
+    {
+        List<string> shown = await tool.ReadErrorUntilAsync(line => line.StartsWith("    http", StringComparison.Ordinal) && line.Contains("code_challenge=", StringComparison.Ordinal));
+        using IPlaywright playwright = await Playwright.CreateAsync();
+        await using IBrowser browser = await Chromium.LaunchAsync(playwright);
+        IPage page = await browser.NewPageAsync();
+        await page.GotoAsync(shown[^1].Trim());
+        await scene.AllowAsync(page);
+        await Expect(page.GetByRole(AriaRole.Heading)).ToHaveTextAsync("Done", new() { Timeout = 20_000 });
         return shown;
     }
 

@@ -41,6 +41,8 @@ internal sealed class SignInHome : IDisposable
     private Dictionary<string, string> Environment => new(_settings)
     {
         ["M3_SIGN_IN_DIRECTORY"] = Folder,
+        // Opens nothing: the tests have a browser of their own.
+        ["BROWSER"] = "true",
         ["HOME"] = _home,
         ["TMPDIR"] = _home,
         ["M3_OAUTH2_DEBUG"] = "true",

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Playwright;
 
 namespace M3.Client.Auth.IntegrationTests.Tool.SignIn;
 
@@ -29,6 +30,9 @@ internal abstract class SignInScene : IAsyncDisposable
 
     /// <summary>The person allows the device.</summary>
     public abstract Task AllowDeviceAsync(string userCode);
+
+    /// <summary>The person signs in at the issuer's page, and allows the client.</summary>
+    public abstract Task AllowAsync(IPage page);
 
     /// <summary>How often a refresh token came, and how often one that was refused.</summary>
     public abstract Task<(int Came, int Refused)> CountRefreshTokensAsync();
@@ -93,6 +97,8 @@ internal abstract class SignInScene : IAsyncDisposable
             return Task.CompletedTask;
         }
 
+        public override Task AllowAsync(IPage page) => page.GetByRole(AriaRole.Button, new() { Name = "Allow" }).ClickAsync();
+
         public override Task<(int Came, int Refused)> CountRefreshTokensAsync() => Task.FromResult((m3.SignIns.RefreshRequests, m3.SignIns.RefreshTokenReuses));
 
         public override async ValueTask DisposeAsync()
@@ -121,6 +127,14 @@ internal abstract class SignInScene : IAsyncDisposable
         }
 
         public override Task AllowDeviceAsync(string userCode) => issuer.AnswerDeviceAsync(userCode, yes: true);
+
+        public override async Task AllowAsync(IPage page)
+        {
+            await page.GetByPlaceholder("Enter any login").FillAsync("researcher");
+            await page.GetByPlaceholder("and password").FillAsync("any");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Sign-in" }).ClickAsync();
+            await page.GetByRole(AriaRole.Button, new() { Name = "Continue" }).ClickAsync();
+        }
 
         public override async Task<(int Came, int Refused)> CountRefreshTokensAsync()
         {

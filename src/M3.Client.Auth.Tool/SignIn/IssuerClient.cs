@@ -13,10 +13,15 @@ internal static class IssuerClient
         return new SignInClient("m3-token", clientId, settings.ClientId == clientId ? settings.ClientSecret : null, metadata, backchannel.Invoker, TimeProvider.System);
     }
 
-    /// <summary>Takes the client's secret and the keys' address out of settings that are another issuer's: a server's metadata may name any issuer.</summary>
+    /// <summary>
+    /// Takes the client's secret, the keys' address and the checks that are off out of settings that are another issuer's: a server's metadata may
+    /// name any issuer.
+    /// </summary>
     public static void ForgetAnothers(M3AuthOptions settings, string issuerUrl)
     {
-        if (settings.IssuerUrl != issuerUrl)
-            (settings.ClientSecret, settings.ClientSecretFile, settings.JwksUrl) = (null, null, null);
+        if (settings.IssuerUrl == issuerUrl)
+            return;
+        (settings.ClientSecret, settings.ClientSecretFile, settings.JwksUrl) = (null, null, null);
+        (settings.ValidateSignature, settings.ValidateLifetime, settings.ValidateAudience, settings.ValidateIssuer) = (true, true, true, true);
     }
 }

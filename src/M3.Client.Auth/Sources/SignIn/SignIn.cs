@@ -47,9 +47,18 @@ internal sealed record SignIn : IFormattable
     public TimeSpan Lifetime => AccessTokenExpiresAt is { } end && ReadClaims(AccessToken)?.IssuedAt.Value is { } begin && end > begin ? end - begin : TimeSpan.MaxValue;
 
     /// <summary>What a person types to sign in so again.</summary>
-    public string LoginCommand => OnlyFor is null
-        ? $"m3-token login --issuer {Argument(IssuerUrl)} --audience {Argument(Audience)} --client-id {Argument(ClientId)}"
-        : $"m3-token login {Argument(Uri.TryCreate(Resource, UriKind.Absolute, out Uri? resource) && Origin.Same(resource, OnlyFor) ? Resource : OnlyFor.AbsoluteUri)}";
+    public string LoginCommand
+    {
+        get
+        {
+            // The server itself says what its address stands for.
+            string? address = OnlyFor is null ? null : Uri.TryCreate(Resource, UriKind.Absolute, out Uri? resource) && Origin.Same(resource, OnlyFor) ? Resource : OnlyFor.AbsoluteUri;
+            IEnumerable<(string? Option, string? Value)> words = address is null
+                ? [("--issuer", IssuerUrl), ("--audience", Audience), ("--client-id", ClientId), .. Scopes.Select(scope => ("--scope", scope)), ("--resource", Resource)]
+                : [(null, address), ("--audience", Audience == address ? null : Audience), ("--client-id", ClientId), ("--resource", Resource == address ? null : Resource)];
+            return string.Join(' ', (string[])["m3-token login", .. words.Where(word => word.Value is not null).Select(word => $"{word.Option} {Argument(word.Value!)}".TrimStart())]);
+        }
+    }
 
     /// <summary>The same sign-in with another access token, which tells its expiry itself.</summary>
     public SignIn With(string accessToken)

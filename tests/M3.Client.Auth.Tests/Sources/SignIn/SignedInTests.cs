@@ -162,7 +162,17 @@ public sealed class SignedInTests
         using var world = new SignedInWorld { Answer = _ => SignedInWorld.Refuse("invalid_grant") };
         world.SignIn(TimeSpan.FromSeconds(-1), signIn => signIn with { OnlyFor = new Uri("https://m3.test"), Resource = "https://m3.test/sse" });
 
-        Assert.That((await SignedInWorld.FailAsync<TokenRequestFailedException>(world.Client())).Remedy, Does.StartWith("Sign in again: m3-token login https://m3.test/sse See"));
+        Assert.That((await SignedInWorld.FailAsync<TokenRequestFailedException>(world.Client())).Remedy, Does.StartWith("Sign in again: m3-token login https://m3.test/sse --audience m3-api --client-id m3-cli See"));
+    }
+
+    [Test]
+    public async Task The_command_asks_for_the_same_scopes_and_resource()
+    {
+        using var world = new SignedInWorld { Answer = _ => SignedInWorld.Refuse("invalid_grant") };
+        world.SignIn(TimeSpan.FromSeconds(-1), signIn => signIn with { Scopes = ["read:mimic-data", "read:it's"], Resource = "urn:m3" });
+
+        Assert.That((await SignedInWorld.FailAsync<TokenRequestFailedException>(world.Client())).Remedy,
+            Does.StartWith($@"{Login} --scope read:mimic-data --scope 'read:it'\''s' --resource urn:m3 See"));
     }
 
     [Test]

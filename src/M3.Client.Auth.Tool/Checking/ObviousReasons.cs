@@ -15,7 +15,7 @@ internal static class ObviousReasons
         else if (error is MissingTokenException && !StandardInput.IsAskedFor(parsed) && await StandardInput.HasUnreadAsync(cancellationToken))
             report.Fail(error, $"Something was piped in: if that is the token, say so with a dash, as in m3-token check -. {error.Remedy}");
         else if (error is MissingTokenException && !StandardInput.IsAskedFor(parsed) && WatchedToken.DescribeMissingHalf(options, prefix) is not null)
-            report.Fail(error, 
+            report.Fail(error,
                 $"Set one of {prefix}CLIENT_SECRET, {prefix}CLIENT_SECRET_FILE, {prefix}CLIENT_KEY_FILE and {prefix}CLIENT_ASSERTION_FILE beside {prefix}CLIENT_ID: alone it gets no token. {error.Remedy}");
         else if (error is InvalidTokenSignatureException or JwksUnavailableException && DescribeOtherIssuer(prefix, options, parts) is { } other)
             report.Fail(error, $"{other} {error.Remedy}");

@@ -126,7 +126,7 @@ internal static class LoginCommand
         report.Add(SignInTable.Of([signIn]));
         report.Set("signIn", SignInTable.ToJson(signIn));
         report.Set("directory", store.Directory);
-        (string Name, string Value)[] settings = 
+        (string Name, string Value)[] settings =
         [
             ("ISSUER_URL", signIn.IssuerUrl), ("AUDIENCE", signIn.Audience), ("REQUIRED_SCOPES", string.Join(',', signIn.Scopes)), ("CLIENT_ID", signIn.ClientId),
         ];

@@ -141,7 +141,8 @@ public sealed class LoopbackRedirectTests
     {
         await using World world = await World.StartAsync(flag: flag, settings: new()
         {
-            ["DISPLAY"] = display ?? "", ["SSH_CONNECTION"] = ssh ?? "",
+            ["DISPLAY"] = display ?? "",
+            ["SSH_CONNECTION"] = ssh ?? "",
         });
         if (opens)
             await world.AnswerAsync("iss={issuer}&error=access_denied");

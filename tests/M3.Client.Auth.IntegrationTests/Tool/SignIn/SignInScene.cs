@@ -54,7 +54,9 @@ internal abstract class SignInScene : IAsyncDisposable
         JsonElement metadata = await _http.GetFromJsonAsync<JsonElement>(new Uri($"{IssuerUrl.TrimEnd('/')}/.well-known/openid-configuration"));
         using var form = new FormUrlEncodedContent(new Dictionary<string, string>
         {
-            ["grant_type"] = "refresh_token", ["client_id"] = ClientId, ["refresh_token"] = refreshToken,
+            ["grant_type"] = "refresh_token",
+            ["client_id"] = ClientId,
+            ["refresh_token"] = refreshToken,
         });
         using HttpResponseMessage response = await _http.PostAsync(metadata.GetProperty("token_endpoint").GetString(), form);
         JsonElement answer = await response.Content.ReadFromJsonAsync<JsonElement>();
@@ -88,7 +90,8 @@ internal abstract class SignInScene : IAsyncDisposable
 
         public static async Task<SignInScene> StartAsync() => new LocalScene(await LocalM3Server.StartAsync(new LocalM3Options
         {
-            TokenLifetime = TimeSpan.FromSeconds(TokenLifetime), DeviceInterval = TimeSpan.FromSeconds(1),
+            TokenLifetime = TimeSpan.FromSeconds(TokenLifetime),
+            DeviceInterval = TimeSpan.FromSeconds(1),
         }));
 
         public override Task AllowDeviceAsync(string userCode)

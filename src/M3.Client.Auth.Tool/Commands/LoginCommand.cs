@@ -40,17 +40,8 @@ internal static class LoginCommand
         SignInPlan plan = await SignInPlan.MakeAsync(parsed, parsed.GetValue(Server), backchannel, cancellationToken);
         if (plan.OnlyFor is not null)
             await ConfirmAsync(plan, parsed.GetValue(Yes), cancellationToken);
-        // What cannot be kept is found out before anybody signs in.
-        _ = store.List();
-
-        SignInClient client = IssuerClient.Create(plan.IssuerUrl, plan.ClientId, prefix, backchannel);
-        TokenAnswer answer = await AskAsync(parsed, client, plan, cancellationToken);
-        string token = answer.ReadToken();
-        report.Redaction.HideToken(token);
-        report.Redaction.HideSecret(answer.RefreshToken);
-        M3AccessToken valid = await ValidateAsync(plan, prefix, token, cancellationToken);
-
-        SignIn signIn = new SignIn
+        // What cannot be checked or kept is found out before anybody signs in.
+        var signIn = new SignIn
         {
             IssuerUrl = plan.IssuerUrl,
             ClientId = plan.ClientId,
@@ -58,17 +49,52 @@ internal static class LoginCommand
             Scopes = plan.Scopes,
             Resource = plan.Resource,
             OnlyFor = plan.OnlyFor,
-            Subject = valid.Subject,
             SignedInAt = TimeProvider.System.GetUtcNow(),
-            RefreshToken = answer.RefreshToken,
-        }.With(token);
-        using (await store.LockAsync(signIn, cancellationToken))
-            store.Save(signIn);
+        };
+        M3AuthOptions checks = ChecksFor(plan, prefix);
+        new M3TokenProvider(checks).Dispose();
+        (await store.LockAsync(signIn, cancellationToken)).Dispose();
+        SignInClient client = IssuerClient.Create(plan.IssuerUrl, plan.ClientId, prefix, backchannel);
+        await AskAsync(parsed, client, plan, KeepAsync, cancellationToken);
         Report(signIn, store, prefix, report);
+
+        async Task KeepAsync(TokenAnswer answer)
+        {
+            report.Redaction.HideSecret(answer.RefreshToken);
+            bool isKept = false;
+            try
+            {
+                string token = answer.ReadToken();
+                report.Redaction.HideToken(token);
+                M3AccessToken valid = await ValidateAsync(checks, token, cancellationToken);
+                signIn = (signIn with { Subject = valid.Subject, RefreshToken = answer.RefreshToken }).With(token);
+                using (await store.LockAsync(signIn, cancellationToken))
+                    store.Save(signIn);
+                isKept = true;
+            }
+            finally
+            {
+                if (!isKept && answer.RefreshToken is { } unused)
+                    await TryRevokeAsync(client, unused);
+            }
+        }
+    }
+
+    // Nobody has it, and it would live on at the issuer.
+    private static async Task TryRevokeAsync(SignInClient client, string refreshToken)
+    {
+        try
+        {
+            await SignInTokens.RevokeAsync(client, refreshToken, isRefreshToken: true, CancellationToken.None);
+        }
+        catch (M3AuthException)
+        {
+            // What went wrong first is what is told.
+        }
     }
 
     // Without a word of the person's, the browser: where one is likely to open, and the issuer takes it.
-    private static async Task<TokenAnswer> AskAsync(ParseResult parsed, SignInClient client, SignInPlan plan, CancellationToken cancellationToken)
+    private static async Task AskAsync(ParseResult parsed, SignInClient client, SignInPlan plan, Func<TokenAnswer, Task> keep, CancellationToken cancellationToken)
     {
         int? port = parsed.GetValue(BrowserSignIn.Port);
         bool isBrowserAskedFor = parsed.GetValue(Browser) || port is not null;
@@ -76,13 +102,17 @@ internal static class LoginCommand
         {
             AuthorizationEndpoint? endpoint = await SignInTokens.TryFindAuthorizationAsync(client, cancellationToken);
             if (endpoint is { TakesS256: true } || (isBrowserAskedFor && endpoint is not null))
-                return await BrowserSignIn.RunAsync(client, endpoint, plan, port, cancellationToken);
+            {
+                await BrowserSignIn.RunAsync(client, endpoint, plan, port, keep, cancellationToken);
+                return;
+            }
+
             if (isBrowserAskedFor)
                 throw new SignInException("the issuer names no page to sign in at (authorization_endpoint)", "Sign in with a code: --device.");
         }
 
         bool showsPicture = !Console.IsErrorRedirected && !parsed.GetValue(CommonOptions.Plain);
-        return await DeviceSignIn.RunAsync(client, plan, showsPicture, cancellationToken);
+        await keep(await DeviceSignIn.RunAsync(client, plan, showsPicture, cancellationToken));
     }
 
     private static async Task ConfirmAsync(SignInPlan plan, bool isConfirmed, CancellationToken cancellationToken)
@@ -91,8 +121,10 @@ internal static class LoginCommand
         Console.Error.WriteLine($"    issuer    {Printable.Text(plan.IssuerUrl, 500)}");
         Console.Error.WriteLine($"    resource  {Printable.Text(plan.Resource!, 500)}");
         Console.Error.WriteLine($"    audience  {Printable.Text(plan.Audience, 500)}");
-        Console.Error.WriteLine($"    scopes    {Printable.Text(string.Join(' ', plan.Scopes), 500)}");
+        Console.Error.WriteLine($"    scopes    {Printable.Text(string.Join(' ', plan.Scopes), int.MaxValue)}");
         Console.Error.WriteLine($"    client    {Printable.Text(plan.ClientId, 500)}");
+        if (plan.Unused is not null)
+            Console.Error.WriteLine($"The audience in your settings, {Printable.Quote(plan.Unused)}, is not asked for: --audience does so, for a server that may have such tokens.");
         if (isConfirmed)
             return;
         if (!Question.CanBeAsked)
@@ -102,14 +134,20 @@ internal static class LoginCommand
     }
 
     // What M3 would refuse is not kept.
-    private static async Task<M3AccessToken> ValidateAsync(SignInPlan plan, string prefix, string token, CancellationToken cancellationToken)
+    private static M3AuthOptions ChecksFor(SignInPlan plan, string prefix)
     {
         M3AuthOptions options = M3AuthOptions.FromEnvironment(prefix);
         IssuerClient.ForgetAnothers(options, plan.IssuerUrl);
-        (options.Enabled, options.IssuerUrl, options.Audience, options.TokenSource) = (true, plan.IssuerUrl, plan.Audience, TokenSources.FromValue(token));
+        (options.Enabled, options.IssuerUrl, options.Audience, options.Resource) = (true, plan.IssuerUrl, plan.Audience, plan.Resource);
         options.RequiredScopes.Clear();
         options.RequiredScopes.UnionWith(plan.Scopes);
-        using var provider = new M3TokenProvider(options);
+        return options;
+    }
+
+    private static async Task<M3AccessToken> ValidateAsync(M3AuthOptions checks, string token, CancellationToken cancellationToken)
+    {
+        checks.TokenSource = TokenSources.FromValue(token);
+        using var provider = new M3TokenProvider(checks);
         try
         {
             return await provider.GetTokenAsync(cancellationToken);
@@ -131,7 +169,8 @@ internal static class LoginCommand
             ("ISSUER_URL", signIn.IssuerUrl), ("AUDIENCE", signIn.Audience), ("REQUIRED_SCOPES", string.Join(',', signIn.Scopes)), ("CLIENT_ID", signIn.ClientId),
         ];
         report.Set("environment", new JsonObject(settings.Select(setting => KeyValuePair.Create(prefix + setting.Name, (JsonNode?)setting.Value))));
-        report.Add(new Section("Programs find it when these are set", ["", ""], [.. settings.Select(setting => new[] { $"export {prefix}{setting.Name}={SignIn.Argument(setting.Value)}", "" })]));
+        string set = OperatingSystem.IsWindows() ? "$env:" : "export ";
+        report.Add(new Section("Programs find it when these are set", [], [.. settings.Select(setting => (string?[])[$"{set}{prefix}{setting.Name}={SignIn.Argument(setting.Value)}"])]));
         if (signIn.RefreshToken is null)
             report.Notes.Add("The issuer gave no refresh token, so that the sign-in ends with its access token. Its client may need the scope offline_access.");
         report.Succeed($"Signed in as {Printable.Quote(signIn.Subject)}, kept in {store.Directory}");

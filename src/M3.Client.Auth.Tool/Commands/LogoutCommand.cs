@@ -21,18 +21,28 @@ internal static class LogoutCommand
     {
         var store = new SignInStore();
         IReadOnlyList<SignIn> ended = parsed.GetValue(All)
-            ? KeptSignIns.Find(parsed, parsed.GetValue(Server), store)
-            : [KeptSignIns.FindOne(parsed, parsed.GetValue(Server), store)];
+            ? KeptSignIns.Find(parsed, parsed.GetValue(Server), store, report)
+            : [KeptSignIns.FindOne(parsed, parsed.GetValue(Server), store, report)];
         List<string> untold = [];
+        List<string> kept = [];
         foreach (SignIn signIn in ended)
         {
-            if (await EndAsync(signIn, store, parsed.GetRequiredValue(CommonOptions.Prefix), report, cancellationToken) is { } failure)
-                untold.Add(failure);
+            try
+            {
+                if (await EndAsync(signIn, store, parsed.GetRequiredValue(CommonOptions.Prefix), report, cancellationToken) is { } failure)
+                    untold.Add(failure);
+            }
+            catch (SignInStoreException e)
+            {
+                kept.Add(e.Message);
+            }
         }
 
         string whom = string.Join("; ", ended.Select(KeptSignIns.Describe));
         report.Set("signedOut", new JsonArray([.. ended.Select(signIn => (JsonNode)SignInTable.ToJson(signIn))]));
-        if (untold.Count > 0)
+        if (kept.Count > 0)
+            report.FailSignIn($"not all could be ended: {string.Join("; ", kept.Concat(untold))}", "Do what the message says, and sign out again.");
+        else if (untold.Count > 0)
             report.FailSignIn($"signed out here only: {whom}. The issuer could not be told: {string.Join("; ", untold)}", "There the sign-in ends by itself, or where you manage your account.");
         else
             report.Succeed(ended.Count == 0 ? "Nobody was signed in" : $"Signed out: {whom}");
@@ -51,11 +61,11 @@ internal static class LogoutCommand
 
     private static async Task<string?> RevokeAsync(SignInClient client, SignIn signIn, Report report, CancellationToken cancellationToken)
     {
-        if (signIn.RefreshToken is not { } refreshToken)
+        if ((signIn.RefreshToken ?? signIn.AccessToken) is not { } token)
             return null;
         try
         {
-            if (!await SignInTokens.RevokeAsync(client, refreshToken, isRefreshToken: true, cancellationToken))
+            if (!await SignInTokens.RevokeAsync(client, token, isRefreshToken: signIn.RefreshToken is not null, cancellationToken))
                 report.Notes.Add($"{Printable.Quote(signIn.IssuerUrl)} cannot be asked to forget it: there it ends by itself, or where you manage your account.");
             return null;
         }

@@ -22,7 +22,7 @@ internal static class PrintCommand
             throw new SignInException("a token is not written to a terminal, where it would stay to be read", "Pipe it into the program that needs it: m3-token print | other-program.");
 
         var store = new SignInStore();
-        SignIn signIn = KeptSignIns.FindOne(parsed, server: null, store);
+        SignIn signIn = KeptSignIns.FindOne(parsed, server: null, store, report);
         M3AuthOptions options = M3AuthOptions.FromEnvironment(parsed.GetRequiredValue(CommonOptions.Prefix));
         IssuerClient.ForgetAnothers(options, signIn.IssuerUrl);
         (options.Enabled, options.IssuerUrl, options.Audience) = (true, signIn.IssuerUrl, signIn.Audience);

@@ -12,7 +12,7 @@ internal static class StatusCommand
         command.ReportsAlone((parsed, report, _) =>
         {
             var store = new SignInStore();
-            IReadOnlyList<SignIn> found = KeptSignIns.Find(parsed, server: null, store);
+            IReadOnlyList<SignIn> found = KeptSignIns.Find(parsed, server: null, store, report);
             report.Add(SignInTable.Of(found));
             report.Set("signIns", new JsonArray([.. found.Select(signIn => (JsonNode)SignInTable.ToJson(signIn))]));
             report.Set("directory", store.Directory);

@@ -4,7 +4,7 @@ namespace M3.Client.Auth.Tool;
 
 /// <summary>A table of the report, for people.</summary>
 /// <param name="Title">Its heading.</param>
-/// <param name="Columns">The columns' names.</param>
+/// <param name="Columns">The columns' names; none: each row is a line to be copied.</param>
 /// <param name="Rows">What stands in them, not yet made safe.</param>
 internal sealed record Section(string Title, string[] Columns, IReadOnlyList<string?[]> Rows);
 

@@ -16,6 +16,12 @@ internal static class TableOutput
 
         foreach (Section section in report.Sections)
         {
+            if (section.Columns.Length == 0)
+            {
+                WriteLines(section, redaction);
+                continue;
+            }
+
             Table table = new Table().Border(TableBorder.Rounded);
             foreach (string column in section.Columns)
                 table.AddColumn(column);
@@ -27,6 +33,15 @@ internal static class TableOutput
         }
 
         string Shown(string text) => Markup.Escape(redaction.ForTerminal(text));
+    }
+
+    /// <summary>Lines to be copied as they are: in no frame, and broken nowhere.</summary>
+    public static void WriteLines(Section section, Redaction redaction)
+    {
+        Console.WriteLine();
+        Console.WriteLine(section.Title);
+        foreach (string?[] row in section.Rows)
+            Console.WriteLine($"  {redaction.ForTerminal(row[0])}");
     }
 
     private static Markup Cell(string text) => new(text switch

@@ -14,6 +14,12 @@ internal static class TextOutput
 
         foreach (Section section in report.Sections)
         {
+            if (section.Columns.Length == 0)
+            {
+                TableOutput.WriteLines(section, redaction);
+                continue;
+            }
+
             string[][] rows = [.. section.Rows.Select(row => row.Select(redaction.ForTerminal).ToArray())];
             int[] widths = [.. section.Columns.Select((_, column) => rows.Max(row => row[column].Split('\n')[0].Length))];
             Console.WriteLine();

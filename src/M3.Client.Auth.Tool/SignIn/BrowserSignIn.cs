@@ -19,13 +19,22 @@ internal static class BrowserSignIn
     /// <param name="endpoint">The page.</param>
     /// <param name="plan">For what.</param>
     /// <param name="port">Where the answer comes to; null: to any free port.</param>
+    /// <param name="keep">Takes the answer; the page says how that went.</param>
     /// <param name="cancellationToken">Ends the wait; nothing is kept then.</param>
     /// <exception cref="SignInException">Nobody signed in, or the answer is not the issuer's.</exception>
     /// <exception cref="M3AuthException">The person said no, or the issuer refused.</exception>
-    public static async Task<TokenAnswer> RunAsync(SignInClient client, AuthorizationEndpoint endpoint, SignInPlan plan, int? port, CancellationToken cancellationToken)
+    public static async Task RunAsync(SignInClient client, AuthorizationEndpoint endpoint, SignInPlan plan, int? port, Func<TokenAnswer, Task> keep, CancellationToken cancellationToken)
     {
         if (!endpoint.TakesS256)
             throw new SignInException("the issuer does not say that it checks PKCE by S256 (RFC 7636), without which others could use a code that they see", "Sign in with a code: --device.");
+
+        // An issuer that a stranger's server named could have its page be an honest issuer's, and take the code from there for itself: with neither a name in the answer nor
+        // an address of its own, nothing would show it (RFC 9207, section 1; RFC 9700, section 4.4).
+        if (plan.OnlyFor is not null && !endpoint.NamesIssuer && !Origin.Same(endpoint.Address, new Uri(plan.IssuerUrl)))
+        {
+            throw new SignInException($"the issuer's page is at another origin, {Origin.Describe(endpoint.Address)}, and its answers do not say whose they are (RFC 9207)",
+                "It may be a trap: if you trust it, name the issuer yourself, with --issuer and --audience; or sign in with a code: --device.");
+        }
 
         using LoopbackRedirect redirect = LoopbackRedirect.Listen(port);
         AuthorizeState sent = await PrepareAsync(client, endpoint, plan, redirect.Address, cancellationToken);
@@ -33,17 +42,16 @@ internal static class BrowserSignIn
         Console.Error.WriteLine();
         Console.Error.WriteLine($"    {sent.StartUrl}");
         Console.Error.WriteLine();
-        Console.Error.WriteLine("Waiting for 5 min at most (Ctrl+C stops) ...");
-        SystemBrowser.Open(new Uri(sent.StartUrl));
+        if (!SystemBrowser.TryOpen(new Uri(sent.StartUrl)))
+            Console.Error.WriteLine("(No browser could be started.)");
+        Console.Error.WriteLine("Waiting for 5 min at most (Ctrl+C stops). If the page shows an error, sign in with a code: --device.");
 
         RedirectAnswer answer = await WaitAsync(redirect, sent.State, cancellationToken);
         bool isSignedIn = false;
         try
         {
-            TokenAnswer tokens = await SignInTokens.RedeemAsync(client, ReadCode(answer, endpoint, plan), sent.CodeVerifier, redirect.Address, plan.Resource, cancellationToken);
-            _ = tokens.ReadToken();
+            await keep(await SignInTokens.RedeemAsync(client, ReadCode(answer, endpoint, plan), sent.CodeVerifier, redirect.Address, plan.Resource, cancellationToken));
             isSignedIn = true;
-            return tokens;
         }
         finally
         {

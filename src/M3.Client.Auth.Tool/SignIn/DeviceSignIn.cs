@@ -13,6 +13,8 @@ internal static class DeviceSignIn
     public static async Task<TokenAnswer> RunAsync(SignInClient client, SignInPlan plan, bool showsPicture, CancellationToken cancellationToken)
     {
         DeviceAuthorization authorization = await DeviceFlow.AuthorizeAsync(client, plan.Scopes, plan.Audience, plan.Resource, cancellationToken);
+        if (plan.OnlyFor is not null && !Origin.Same(authorization.VerificationUri, new Uri(plan.IssuerUrl)))
+            Console.Error.WriteLine($"Mind: the page is at {Origin.Describe(authorization.VerificationUri)}, not at the issuer's own address. Go on only if you know why.");
         Show(authorization, showsPicture);
         return await DeviceFlow.PollAsync(client, authorization, cancellationToken);
     }

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using System.Web;
 using Duende.IdentityModel;
 
 namespace M3.Client.Auth.Tool;
@@ -63,16 +64,33 @@ internal sealed class LoopbackRedirect : IDisposable
         while (true)
         {
             HttpListenerContext context = await _listener.GetContextAsync().WaitAsync(cancellationToken);
-            NameValueCollection query = context.Request.QueryString;
-            if (context.Request.Url?.AbsolutePath != Path)
-                RedirectPage.Write(context.Response, HttpStatusCode.NotFound, RedirectPage.NothingHere);
-            else if (context.Request.HttpMethod != HttpMethod.Get.Method)
-                RedirectPage.Write(context.Response, HttpStatusCode.MethodNotAllowed, RedirectPage.NothingHere);
-            else if (query.GetValues(OidcConstants.AuthorizeResponse.State) is [{ } said] && IsSame(said, state))
-                return new RedirectAnswer(query, context.Response);
-            else
-                RedirectPage.Write(context.Response, HttpStatusCode.BadRequest, RedirectPage.NotWaitedFor);
+            if (Read(context, state) is { } answer)
+                return answer;
         }
+    }
+
+    private static RedirectAnswer? Read(HttpListenerContext context, string state)
+    {
+        HttpStatusCode refusal;
+        if (context.Request.Url is not { AbsolutePath: Path } address)
+        {
+            refusal = HttpStatusCode.NotFound;
+        }
+        else if (context.Request.HttpMethod != HttpMethod.Get.Method)
+        {
+            refusal = HttpStatusCode.MethodNotAllowed;
+        }
+        else
+        {
+            // The request's own QueryString would be read by whatever encoding the caller names.
+            NameValueCollection query = HttpUtility.ParseQueryString(address.Query, Encoding.UTF8);
+            if (query.GetValues(OidcConstants.AuthorizeResponse.State) is [{ } said] && IsSame(said, state))
+                return new RedirectAnswer(query, context.Response);
+            refusal = HttpStatusCode.BadRequest;
+        }
+
+        RedirectPage.Write(context.Response, refusal, refusal == HttpStatusCode.BadRequest ? RedirectPage.NotWaitedFor : RedirectPage.NothingHere, hasBody: context.Request.HttpMethod != HttpMethod.Head.Method);
+        return null;
     }
 
     public void Dispose() => _listener.Close();

@@ -17,7 +17,7 @@ internal static class RedirectPage
     private static readonly string Policy =
         $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)))}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    public static void Write(HttpListenerResponse response, HttpStatusCode status, (string Title, string Text) page)
+    public static void Write(HttpListenerResponse response, HttpStatusCode status, (string Title, string Text) page, bool hasBody = true)
     {
         byte[] html = Encoding.UTF8.GetBytes(
             $"""
@@ -35,9 +35,12 @@ internal static class RedirectPage
             response.Headers["Referrer-Policy"] = "no-referrer";
             response.Headers["X-Content-Type-Options"] = "nosniff";
             response.KeepAlive = false;
-            response.Close(html, willBlock: true);
+            if (hasBody)
+                response.Close(html, willBlock: true);
+            else
+                response.Close();
         }
-        catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException)
+        catch (Exception e) when (e is HttpListenerException or IOException or InvalidOperationException)
         {
             // The browser has gone: it is not needed any more.
         }

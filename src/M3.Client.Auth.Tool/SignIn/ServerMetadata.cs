@@ -90,15 +90,15 @@ internal sealed record ServerMetadata(string Resource, IReadOnlyList<string> Iss
             throw Refused(about, $"describes another resource, {Printable.Quote(resource)}", "Use the address that it names if you trust it; else name the issuer yourself, with --issuer and --audience.");
         string[] issuers = List(found, "authorization_servers");
         if (issuers.FirstOrDefault(issuer => !MayIssue(issuer, about)) is { } unfit)
-            throw Refused(about, $"names {Printable.Quote(unfit)} as its issuer, which is no https address without user, query and fragment (http only on loopback, for a server there)", "Tell whoever runs it.");
+            throw Refused(about, $"names {Printable.Quote(unfit)} as its issuer, which is no https address in ASCII without user, query and fragment (http only on loopback, for a server there)", "Tell whoever runs it.");
         return issuers.Length > 0
             ? new ServerMetadata(resource, issuers, List(found, "scopes_supported"))
             : throw Refused(about, "names no issuer (authorization_servers)", "Ask whoever runs it, and name the issuer: m3-token login --issuer ... --audience ...");
     }
 
-    // In https://good.example@evil.example a person reads the wrong host.
+    // In https://good.example@evil.example a person reads the wrong host, and in one with other letters that look alike.
     private static bool MayIssue(string issuer, Uri server) => Uri.TryCreate(issuer, UriKind.Absolute, out Uri? address) && Backchannel.MayReach(address)
-        && address.UserInfo.Length == 0 && address.Query.Length == 0 && address.Fragment.Length == 0
+        && issuer.All(char.IsAscii) && address.UserInfo.Length == 0 && address.Query.Length == 0 && address.Fragment.Length == 0
         && (Backchannel.IsOnThisMachine(server) || !Backchannel.IsOnThisMachine(address));
 
     private static string[] List(JsonElement json, string name) => json.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array

@@ -8,9 +8,12 @@ namespace M3.Client.Auth.Tool;
 /// <param name="Audience">Whom the token must be for.</param>
 /// <param name="Scopes">What it must allow.</param>
 /// <param name="Resource">The resource indicator (RFC 8707); null: none.</param>
+/// <param name="Unused">The settings' audience, where the server's own takes its place; null: it does not.</param>
 /// <param name="OnlyFor">The origin that named the issuer, where the token may go alone; null: the user named it.</param>
-internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audience, IReadOnlyList<string> Scopes, string? Resource, Uri? OnlyFor)
+internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audience, IReadOnlyList<string> Scopes, string? Resource, string? Unused, Uri? OnlyFor)
 {
+    private const int MaxScopeLength = 200;
+
     public static Option<string[]> Scope { get; } = new("--scope") { Description = "A scope to ask for, once for each", HelpName = "SCOPE" };
 
     public static Option<string?> ResourceIndicator { get; } = new("--resource") { Description = "The resource indicator (RFC 8707), where the issuer wants one", HelpName = "URI" };
@@ -26,16 +29,30 @@ internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audi
         string issuer = found is null
             ? parsed.GetValue(SignInOptions.Issuer) ?? settings.IssuerUrl ?? throw Missing("issuer", "M3's address, or --issuer", prefix + "ISSUER_URL")
             : await ChooseIssuerAsync(found, parsed.GetValue(SignInOptions.Issuer), cancellationToken);
-        string? resource = parsed.GetValue(ResourceIndicator) ?? found?.Resource ?? settings.Resource;
-        string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null || settings.IssuerUrl == issuer ? settings.Audience : null) ?? found?.Resource
+        CheckIssuer(issuer);
+        // The settings' audience is not the server's to have: a hostile one could name the settings' own issuer, and win a token that is good at the real M3.
+        string audience = parsed.GetValue(SignInOptions.Audience) ?? (found is null ? settings.Audience : found.Resource)
             ?? throw Missing("audience", "--audience", prefix + "AUDIENCE");
-        string clientId = parsed.GetValue(SignInOptions.ClientId) ?? settings.ClientId
+        // Entra ID says it by its scopes, and knows no other way.
+        string? resource = parsed.GetValue(ResourceIndicator) ?? (found is null ? settings.Resource : IssuerHints.IsEntra(new Uri(issuer)) ? null : found.Resource);
+        // Nor is the client the server's to know.
+        string clientId = parsed.GetValue(SignInOptions.ClientId) ?? (found is null || settings.IssuerUrl is null || settings.IssuerUrl == issuer ? settings.ClientId : null)
             ?? throw Missing("client", "--client-id: whoever runs the issuer registers one for m3-token, a public client with the device code grant", prefix + "CLIENT_ID");
         bool areScopesSet = !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(prefix + "REQUIRED_SCOPES"));
         IEnumerable<string> scopes = parsed.GetValue(Scope) is { Length: > 0 } asked ? asked
             : !areScopesSet && found is { Scopes.Count: > 0 } ? found.Scopes : settings.RequiredScopes;
-        return new SignInPlan(issuer, clientId, audience, [.. scopes], resource, server is null ? null : new Uri(server.GetLeftPart(UriPartial.Authority)));
+        if (scopes.FirstOrDefault(scope => !IsScope(scope)) is { } unfit)
+            throw new SignInException($"{Printable.Quote(unfit)} is no scope (RFC 6749, section 3.3), or one of more than {MaxScopeLength} characters", "Give each scope by itself, without white space, quotation marks or backslashes: --scope ONE --scope TWO.");
+        return new SignInPlan(issuer, clientId, audience, [.. scopes], resource, found is not null && settings.Audience != audience ? settings.Audience : null, server is null ? null : new Uri(server.GetLeftPart(UriPartial.Authority)));
     }
+
+    private static void CheckIssuer(string issuer)
+    {
+        if (!Uri.TryCreate(issuer, UriKind.Absolute, out Uri? address) || !Backchannel.MayReach(address) || address.Query.Length > 0 || address.Fragment.Length > 0 || address.UserInfo.Length > 0)
+            throw new SignInException($"the issuer {Printable.Quote(issuer)} is no absolute https URL without user, query and fragment (http only on loopback)", "Give it as its tokens' iss has it, such as https://your-tenant.auth0.com/.");
+    }
+
+    private static bool IsScope(string scope) => scope.Length is > 0 and <= MaxScopeLength && scope.All(c => c is '!' or (>= '#' and <= '[') or (>= ']' and <= '~'));
 
     // Of several, none is taken for the others.
     private static async Task<string> ChooseIssuerAsync(ServerMetadata found, string? asked, CancellationToken cancellationToken)

@@ -12,16 +12,17 @@ internal static class SystemBrowser
     public static bool IsLikely => !IsSet("SSH_CONNECTION") && !IsSet("SSH_TTY")
         && (OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() || IsSet("DISPLAY") || IsSet("WAYLAND_DISPLAY"));
 
-    /// <summary>Opens a page. That none opens is no error: the address can be opened by hand.</summary>
-    public static void Open(Uri address)
+    /// <summary>Opens a page.</summary>
+    /// <returns>False: there is none that could be started. The address can be opened by hand.</returns>
+    public static bool TryOpen(Uri address)
     {
-        // What stands in the variable is a command, with %s for the address or the address behind it.
-        string[] command = Environment.GetEnvironmentVariable(Variable) is { } set && CommandLine.Split(set) is [_, ..] words ? words
+        // What stands in the variable is a command, with %s for the address or the address behind it; of several, between colons, the first.
+        string[] command = Environment.GetEnvironmentVariable(Variable) is { } set && CommandLine.Split(OperatingSystem.IsWindows() ? set : set.Split(':')[0]) is [_, ..] words ? words
             : OperatingSystem.IsMacOS() ? ["open"] : ["xdg-open"];
-        bool isNamed = command.Contains("%s");
+        bool isNamed = command.Any(word => word.Contains("%s", StringComparison.Ordinal));
         ProcessStartInfo start = OperatingSystem.IsWindows() && !IsSet(Variable)
             ? new(address.AbsoluteUri) { UseShellExecute = true }
-            : new(command[0], [.. command.Skip(1).Select(word => word == "%s" ? address.AbsoluteUri : word), .. isNamed ? [] : (string[])[address.AbsoluteUri]])
+            : new(command[0], [.. command.Skip(1).Select(word => word.Replace("%s", address.AbsoluteUri, StringComparison.Ordinal)), .. isNamed ? [] : (string[])[address.AbsoluteUri]])
             {
                 // A browser says this and that, which is no part of the report.
                 UseShellExecute = false,
@@ -31,14 +32,17 @@ internal static class SystemBrowser
         try
         {
             using Process? browser = Process.Start(start);
-            if (start.UseShellExecute || browser is null)
-                return;
-            Drain(browser.StandardOutput.BaseStream);
-            Drain(browser.StandardError.BaseStream);
+            if (!start.UseShellExecute && browser is not null)
+            {
+                Drain(browser.StandardOutput.BaseStream);
+                Drain(browser.StandardError.BaseStream);
+            }
+
+            return true;
         }
         catch (Exception e) when (e is Win32Exception or InvalidOperationException)
         {
-            // There is none, or the command is no program.
+            return false;
         }
     }
 

@@ -6,6 +6,9 @@ internal static class IssuerHints
     private const string EntraV1 = "sts.windows.net";
     private const string EntraV2 = "login.microsoftonline.com";
 
+    // Its clouds of countries, and its customers' customers.
+    private static readonly string[] OtherEntraHosts = ["login.microsoftonline.us", "login.partner.microsoftonline.cn", ".ciamlogin.com"];
+
     // Hosts under these belong to one customer each.
     private static readonly string[] TenantDomains = [".auth0.com", ".okta.com", ".oktapreview.com", ".b2clogin.com", ".ciamlogin.com"];
 
@@ -41,7 +44,8 @@ internal static class IssuerHints
     }
 
     /// <summary>Whether an address is Entra ID's, by its host.</summary>
-    public static bool IsEntra(Uri issuer) => issuer.IdnHost is EntraV1 or EntraV2;
+    public static bool IsEntra(Uri issuer) => issuer.IdnHost is EntraV1 or EntraV2
+        || OtherEntraHosts.Any(host => host[0] == '.' ? issuer.IdnHost.EndsWith(host, StringComparison.OrdinalIgnoreCase) : issuer.IdnHost.Equals(host, StringComparison.OrdinalIgnoreCase));
 
     private static bool IsUnder(Uri issuer, string domain) => issuer.IdnHost.EndsWith(domain, StringComparison.OrdinalIgnoreCase);
 

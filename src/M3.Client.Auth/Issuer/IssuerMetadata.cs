@@ -150,7 +150,7 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
         return new AuthorizationEndpoint(
             address,
             // Entra ID does, and does not say so.
-            TakesS256: methods?.Contains(OidcConstants.CodeChallengeMethods.Sha256) ?? IssuerHints.IsEntra(address),
+            TakesS256: methods?.Contains(OidcConstants.CodeChallengeMethods.Sha256) ?? IssuerHints.IsEntra(new Uri(settings.Url!)),
             NamesIssuer: metadata.TryGetProperty("authorization_response_iss_parameter_supported", out JsonElement promise) && promise.ValueKind == JsonValueKind.True);
     }
 

@@ -41,8 +41,9 @@ internal sealed class TokenAnswer(ProtocolResponse response, string asker, strin
     }
 
     /// <summary>Looks whether there is an answer, a JSON object without an error.</summary>
+    /// <param name="needsBody">False: a success without one will do (RFC 7009, section 2.2).</param>
     /// <exception cref="TokenRequestFailedException">There is not.</exception>
-    public void ThrowIfRefused()
+    public void ThrowIfRefused(bool needsBody = true)
     {
         if (response.HttpResponse is null)
         {
@@ -61,7 +62,7 @@ internal sealed class TokenAnswer(ProtocolResponse response, string asker, strin
         int status = (int)response.HttpStatusCode;
         bool isSuccess = response.HttpResponse.IsSuccessStatusCode;
         string answered = isSuccess ? "answered" : string.Create(CultureInfo.InvariantCulture, $"answered {status}");
-        if (_json is null && !string.IsNullOrWhiteSpace(response.Raw) && status < 500)
+        if (_json is null && !string.IsNullOrWhiteSpace(response.Raw) && status < 500 && (needsBody || !isSuccess))
             throw Refused($"{answered} with {(response.Raw.TrimStart().StartsWith('<') ? "HTML, not JSON, like a login page" : "no JSON object")}");
         if (!isSuccess)
             throw Refused(answered);

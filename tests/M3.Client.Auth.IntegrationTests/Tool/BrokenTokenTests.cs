@@ -22,7 +22,7 @@ public sealed class BrokenTokenTests : ToolFixture
 
     [TestCase("none", M3AuthError.MissingToken, "Missing OAuth2 access token: looked in the environment variable M3_OAUTH2_TOKEN, the sign-in kept by m3-token login$", "Set M3_OAUTH2_TOKEN")]
     [TestCase("piped, without a dash", M3AuthError.MissingToken, "Missing OAuth2 access token", "Something was piped in: if that is the token, say so with a dash, as in m3-token check -")]
-    [TestCase("half a pair of client credentials", M3AuthError.MissingToken, "M3_OAUTH2_CLIENT_ID is set, but none of M3_OAUTH2_CLIENT_SECRET, M3_OAUTH2_CLIENT_SECRET_FILE, M3_OAUTH2_CLIENT_KEY_FILE and M3_OAUTH2_CLIENT_ASSERTION_FILE is", "Set M3_OAUTH2_CLIENT_SECRET or M3_OAUTH2_CLIENT_SECRET_FILE beside M3_OAUTH2_CLIENT_ID")]
+    [TestCase("half a pair of client credentials", M3AuthError.MissingToken, "M3_OAUTH2_CLIENT_ID is set, but none of M3_OAUTH2_CLIENT_SECRET, M3_OAUTH2_CLIENT_SECRET_FILE, M3_OAUTH2_CLIENT_KEY_FILE and M3_OAUTH2_CLIENT_ASSERTION_FILE is", "Set one of M3_OAUTH2_CLIENT_SECRET, M3_OAUTH2_CLIENT_SECRET_FILE, M3_OAUTH2_CLIENT_KEY_FILE and M3_OAUTH2_CLIENT_ASSERTION_FILE beside M3_OAUTH2_CLIENT_ID")]
     [TestCase("opaque", M3AuthError.InvalidTokenFormat, "Invalid token format: it has no dots", "Copy the whole access token again")]
     [TestCase("the end missing", M3AuthError.InvalidTokenFormat, "Invalid token format: it has 2 parts", "Copy the whole access token again")]
     [TestCase("in quotation marks", M3AuthError.InvalidTokenFormat, "Invalid token format: it has quotation marks in it", "Copy the whole access token again")]

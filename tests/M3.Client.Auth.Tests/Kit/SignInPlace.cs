@@ -39,3 +39,14 @@ internal sealed class SignInPlace : IDisposable
 
     public void Dispose() => Directory.Delete(Root, recursive: true);
 }
+
+internal static class SignInStoreExtensions
+{
+    /// <summary>All of them, and none that is damaged.</summary>
+    public static IReadOnlyList<SignIn> All(this SignInStore store)
+    {
+        List<SignInStoreException> failures = [];
+        IReadOnlyList<SignIn> found = store.List(failures);
+        return failures.Count == 0 ? found : throw failures[0];
+    }
+}

@@ -14,7 +14,6 @@ internal static class ClientAssertionJwt
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
 
     // Who has not followed the specifications' change: the address that is called, instead of the issuer's name.
-    private static readonly string[] EntraHosts = ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn", ".ciamlogin.com"];
     private static readonly string[] OktaHosts = [".okta.com", ".oktapreview.com", ".okta-emea.com", ".okta-gov.com"];
 
     /// <summary>
@@ -22,7 +21,7 @@ internal static class ClientAssertionJwt
     /// Keycloak want it, and nearly everybody takes it. Entra ID and Okta take the token endpoint alone; it goes nowhere else, so that no other server can use it.
     /// </summary>
     public static string AudienceFor(TokenEndpoint endpoint, string issuer) =>
-        IsAt(endpoint, EntraHosts) || IsAt(endpoint, OktaHosts) ? endpoint.Address.AbsoluteUri : issuer;
+        IssuerHints.IsEntra(endpoint.Address) || IsAtOkta(endpoint) ? endpoint.Address.AbsoluteUri : issuer;
 
     /// <summary>The key's own algorithm, else the one that its kind is usually used with.</summary>
     public static string AlgorithmFor(ClientKey key, TokenEndpoint endpoint)
@@ -31,7 +30,7 @@ internal static class ClientAssertionJwt
             return own;
         if (!key.IsRsa)
             return OidcConstants.Algorithms.Asymmetric.ES256;
-        bool wantsPss = IsAt(endpoint, EntraHosts) || (endpoint.SigningAlgorithms is { } known
+        bool wantsPss = IssuerHints.IsEntra(endpoint.Address) || (endpoint.SigningAlgorithms is { } known
             && known.Contains(OidcConstants.Algorithms.Asymmetric.PS256) && !known.Contains(OidcConstants.Algorithms.Asymmetric.RS256));
         return wantsPss ? OidcConstants.Algorithms.Asymmetric.PS256 : OidcConstants.Algorithms.Asymmetric.RS256;
     }
@@ -72,6 +71,5 @@ internal static class ClientAssertionJwt
         return Base64Url.EncodeToString(bytes.ToArray());
     }
 
-    private static bool IsAt(TokenEndpoint endpoint, string[] hosts) =>
-        hosts.Any(host => host[0] == '.' ? endpoint.Address.IdnHost.EndsWith(host, StringComparison.OrdinalIgnoreCase) : endpoint.Address.IdnHost.Equals(host, StringComparison.OrdinalIgnoreCase));
+    private static bool IsAtOkta(TokenEndpoint endpoint) => OktaHosts.Any(host => endpoint.Address.IdnHost.EndsWith(host, StringComparison.OrdinalIgnoreCase));
 }

@@ -87,6 +87,8 @@ internal static class ClientCredentialKinds
     private static string AddAssertion(ClientCredentialsTokenRequest request, string assertion)
     {
         request.ClientCredentialStyle = ClientCredentialStyle.PostBody;
+        // An issuer may refuse an assertion that it has seen (its jti; RFC 7523, section 3).
+        request.Options.Set(Backchannel.Once, true);
         request.ClientAssertion = new ClientAssertion { Type = OidcConstants.ClientAssertionTypes.JwtBearer, Value = assertion };
         return assertion;
     }

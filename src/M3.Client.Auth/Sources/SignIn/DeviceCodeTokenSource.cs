@@ -21,22 +21,26 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
     // Somebody has to find their telephone, and sign in.
     public TimeSpan Timeout => TimeSpan.FromMinutes(30);
 
-    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) =>
+        (await ReadWithSourceAsync(context, cancellationToken).ConfigureAwait(false))?.Token;
+
+    public async ValueTask<TokenReading?> ReadWithSourceAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         SignInClient client = SignInClient.Of(context, Name, clientId)
             ?? throw new InvalidOperationException("A device code can be asked for by a provider only: it knows the issuer's endpoints.");
         return await TryReadKeptAsync(context, cancellationToken).ConfigureAwait(false)
-            ?? await TryRefreshAsync(client, context, cancellationToken).ConfigureAwait(false)
-            ?? await SignInAsync(client, context, cancellationToken).ConfigureAwait(false);
+            ?? TokenReading.Of(await TryRefreshAsync(client, context, cancellationToken).ConfigureAwait(false)
+                ?? await SignInAsync(client, context, cancellationToken).ConfigureAwait(false), this);
     }
 
-    private async Task<string?> TryReadKeptAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    // It says where its token may go.
+    private async Task<TokenReading?> TryReadKeptAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         if (_kept is null)
             return null;
         try
         {
-            return await _kept.ReadAsync(context, cancellationToken).ConfigureAwait(false);
+            return await _kept.ReadWithSourceAsync(context, cancellationToken).ConfigureAwait(false) is { } kept ? new TokenReading(kept.Token, this) { OnlyFor = kept.OnlyFor } : null;
         }
         catch (TokenRequestFailedException) when (HasEnded(context))
         {
@@ -81,13 +85,13 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
         if (_kept is null || context.IsSignedInOff)
             _refreshToken = answer.RefreshToken;
         else
-            Keep(context, token, answer.RefreshToken);
+            await KeepAsync(context, token, answer.RefreshToken, cancellationToken).ConfigureAwait(false);
         return token;
     }
 
     private string? ResourceFor(TokenSourceContext context) => resource ?? context.Resource;
 
-    private void Keep(TokenSourceContext context, string token, string? refreshToken)
+    private async Task KeepAsync(TokenSourceContext context, string token, string? refreshToken, CancellationToken cancellationToken)
     {
         var signIn = new SignIn
         {
@@ -101,7 +105,9 @@ internal sealed class DeviceCodeTokenSource(string clientId, Func<DeviceCodeProm
         };
         try
         {
-            new SignInStore(directory, context.TimeProvider).Save(signIn.With(token));
+            var store = new SignInStore(directory, context.TimeProvider);
+            using IDisposable held = await store.LockAsync(signIn, cancellationToken).ConfigureAwait(false);
+            store.Save(signIn.With(token));
         }
         catch (SignInStoreException e)
         {

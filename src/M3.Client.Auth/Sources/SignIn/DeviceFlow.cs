@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Duende.IdentityModel;
 using Duende.IdentityModel.Client;
@@ -14,6 +15,7 @@ internal static class DeviceFlow
 
     private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan SlowDown = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestCode = TimeSpan.FromHours(1);
 
@@ -91,7 +93,8 @@ internal static class DeviceFlow
             TokenResponse response = await client.Backchannel.RequestDeviceTokenAsync(request, cancellationToken).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
             var answer = new TokenAnswer(response, client.Name, Backchannel.Describe(endpoint.Address), deviceCode, client.ClientSecret);
-            bool isUnreachable = response.Exception is HttpRequestException and not BackchannelException { IsFatal: true } || (int)response.HttpStatusCode >= 500;
+            bool isUnreachable = response.Exception is HttpRequestException and not BackchannelException { IsFatal: true } || (int)response.HttpStatusCode >= 500
+                || (answer.Error is null && response.HttpStatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout);
             return (SignInTokens.Bounded(answer, client), isUnreachable);
         }
         catch (BackchannelException e) when (!e.IsFatal)
@@ -114,14 +117,14 @@ internal static class DeviceFlow
             || ReadSeconds(json, "expires_in", LongestCode) is not { } lifetime)
             return null;
         // Of an authorization that lasts for long nobody needs more; an interval of zero, or of hours, is nobody's.
-        TimeSpan interval = ReadSeconds(json, "interval", LongestPause) ?? DefaultInterval;
+        TimeSpan interval = ReadSeconds(json, "interval", LongestPause) is not { } said ? DefaultInterval : said > ShortestPause ? said : ShortestPause;
         return new DeviceAuthorization(
             deviceCode, Printable.Text(userCode), address, ReadAddress(json, "verification_uri_complete"), timeProvider.GetUtcNow() + lifetime, lifetime, timeProvider.GetTimestamp(), interval, resource);
     }
 
     private static Uri? ReadAddress(JsonElement json, string name) =>
         Uri.TryCreate(StrictJson.ReadString(json, name), UriKind.Absolute, out Uri? address)
-        && Backchannel.MayReach(address) && address.AbsoluteUri.Length <= MaxAddressLength
+        && Backchannel.MayReach(address) && address.UserInfo.Length == 0 && address.AbsoluteUri.Length <= MaxAddressLength
             ? address
             : null;
 

@@ -71,9 +71,12 @@ internal sealed record SignIn : IFormattable
     public override string ToString() =>
         $"SignIn {{ IssuerUrl = {Printable.Quote(IssuerUrl)}, ClientId = {Printable.Quote(ClientId)}, Audience = {Printable.Quote(Audience)}, Subject = {Printable.Quote(Subject)} }}";
 
-    /// <summary>A value as a shell takes it for one word.</summary>
-    public static string Argument(string value) =>
-        value.All(c => char.IsAsciiLetterOrDigit(c) || ":/.-_~@".Contains(c, StringComparison.Ordinal)) ? Printable.Text(value) : $"'{Printable.Text(value).Replace("'", "'\\''", StringComparison.Ordinal)}'";
+    /// <summary>A value as a shell takes it for one word, whole: what is cut off is another value.</summary>
+    public static string Argument(string value)
+    {
+        string text = Printable.Text(value, int.MaxValue);
+        return text.All(c => char.IsAsciiLetterOrDigit(c) || ":/.-_~@,".Contains(c, StringComparison.Ordinal)) ? text : $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+    }
 
     // Loggers such as NLog take apart whatever cannot be formatted.
     string IFormattable.ToString(string? format, IFormatProvider? formatProvider) => ToString();

@@ -57,35 +57,40 @@ internal sealed class SignInStore
     public string Directory { get; }
 
     /// <summary>All of them, in no order.</summary>
-    /// <exception cref="SignInStoreException">The directory or a file can be read by others, or not by this user, or is damaged.</exception>
-    public IReadOnlyList<SignIn> List() => [.. Files().Select(Read).OfType<SignIn>()];
+    /// <param name="failures">Gets what is wrong with single files.</param>
+    /// <exception cref="SignInStoreException">The directory can be read by others, or not by this user.</exception>
+    public IReadOnlyList<SignIn> List(ICollection<SignInStoreException> failures)
+    {
+        List<SignIn> found = [];
+        foreach (string path in Files())
+        {
+            try
+            {
+                if (Read(path) is { } signIn)
+                    found.Add(signIn);
+            }
+            catch (SignInStoreException e)
+            {
+                failures.Add(e);
+            }
+        }
+
+        return found;
+    }
 
     /// <summary>The sign-in for an issuer and an audience; null: there is none.</summary>
     /// <param name="issuerUrl">The issuer.</param>
     /// <param name="audience">The audience.</param>
     /// <param name="clientId">The client; null: the newest sign-in of any.</param>
-    /// <exception cref="SignInStoreException">As for <see cref="List"/>; what is wrong with the files of other sign-ins does not matter where one fits.</exception>
+    /// <exception cref="SignInStoreException">The directory or the file can be read by others, or not by this user, or is damaged; what is wrong with the files of other sign-ins does not matter where one fits.</exception>
     public SignIn? Find(string issuerUrl, string audience, string? clientId)
     {
         if (clientId is not null)
             return PrivateFiles.CheckDirectory(Directory) && Read(PathOf(issuerUrl, clientId, audience)) is { } kept && IsOf(kept, clientId) ? kept : null;
 
-        SignIn? newest = null;
-        SignInStoreException? failure = null;
-        foreach (string path in Files())
-        {
-            try
-            {
-                if (Read(path) is { } found && IsOf(found, found.ClientId) && !(found.SignedInAt <= newest?.SignedInAt))
-                    newest = found;
-            }
-            catch (SignInStoreException e)
-            {
-                failure ??= e;
-            }
-        }
-
-        return newest ?? (failure is null ? null : throw failure);
+        List<SignInStoreException> failures = [];
+        SignIn? newest = List(failures).Where(found => IsOf(found, found.ClientId)).MaxBy(found => found.SignedInAt);
+        return newest ?? (failures.Count == 0 ? null : throw failures[0]);
 
         bool IsOf(SignIn signIn, string client) => signIn.IssuerUrl == issuerUrl && signIn.Audience == audience && signIn.ClientId == client;
     }

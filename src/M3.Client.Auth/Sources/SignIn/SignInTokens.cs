@@ -89,7 +89,7 @@ internal static class SignInTokens
             var hint = isRefreshToken ? OidcConstants.TokenTypes.RefreshToken : OidcConstants.TokenTypes.AccessToken;
             using var request = Prepare(new TokenRevocationRequest { Token = token, TokenTypeHint = hint }, client, endpoint);
             TokenRevocationResponse response = await client.Backchannel.RevokeTokenAsync(request, cancellationToken).ConfigureAwait(false);
-            new TokenAnswer(response, client.Name, Backchannel.Describe(endpoint.Address), token, client.ClientSecret).ThrowIfRefused();
+            new TokenAnswer(response, client.Name, Backchannel.Describe(endpoint.Address), token, client.ClientSecret).ThrowIfRefused(needsBody: false);
             return true;
         }
         catch (BackchannelException e)

@@ -17,6 +17,8 @@ public sealed class HostileServerTests
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test@evil.test"]}""", "names 'https://issuer.test@evil.test' as its issuer")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test?x"]}""", "names 'https://issuer.test?x' as its issuer")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test#x"]}""", "names 'https://issuer.test#x' as its issuer")]
+    [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://\u0456ssuer.test"]}""", "as its issuer, which is no https address in ASCII")]
+    [TestCase("""{"resource":"{server}/sse","authorization_servers":["https://issuer.test"],"scopes_supported":["read:all        client    another"]}""", "is no scope")]
     [TestCase("""{"resource":"{server}/sse","authorization_servers":[]}""", "names no issuer")]
     [TestCase("""{"resource":"{server}/sse"}""", "names no issuer")]
     [TestCase("""{"resource":"{server}/sse","resource":"{server}/sse","authorization_servers":["https://issuer.test"]}""", "something else than a JSON object")]
@@ -144,11 +146,58 @@ public sealed class HostileServerTests
             ["M3_OAUTH2_CLIENT_SECRET"] = "not-for-strangers",
         };
 
-        ExampleResult result = await Example.RunToolAsync(settings, "login", new Uri(server.Address, "/sse").AbsoluteUri, "--yes");
+        ExampleResult result = await Example.RunToolAsync(settings,
+            ["login", new Uri(server.Address, "/sse").AbsoluteUri, "--yes", .. isSetForThisOne ? [] : (string[])["--client-id", "mine"]]);
 
         Assert.That(result.Output, Does.Contain("the sign-in was declined"), result.All);
         Assert.That(server.Arrivals.Where(arrival => arrival.Path == "/device" || arrival.Path == "/token").Select(arrival => arrival.Authorization is not null),
             Is.EqualTo((bool[])[isSetForThisOne, isSetForThisOne]));
+    }
+
+    [Test]
+    public async Task A_client_that_is_set_for_one_issuer_is_not_another_ones_to_know()
+    {
+        await using RecordingServer server = await ServeAsync(context => context.Request.Path == WellKnown + "/sse" ? Good : null);
+
+        ExampleResult result = await Example.RunToolAsync(
+            new Dictionary<string, string> { ["M3_OAUTH2_ISSUER_URL"] = "https://another.test", ["M3_OAUTH2_AUDIENCE"] = "m3-api", ["M3_OAUTH2_CLIENT_ID"] = "mine" },
+            "login", new Uri(server.Address, "/sse").AbsoluteUri, "--yes");
+
+        Assert.That(result.Output, Does.Contain("no client is known"), result.All);
+    }
+
+    // It is then this person's code at an honest issuer, and the hostile one's to redeem.
+    [Test]
+    public async Task An_issuer_whose_page_is_another_ones_opens_no_browser_unless_its_answers_say_whose_they_are()
+    {
+        await using RecordingServer server = await ServeAsync(context => context.Request.Path.Value switch
+        {
+            WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
+            "/.well-known/openid-configuration" =>
+                """{"issuer":"{server}","token_endpoint":"{server}/token","authorization_endpoint":"https://honest.test/authorize","code_challenge_methods_supported":["S256"]}""",
+            _ => null,
+        });
+
+        ExampleResult result = await LoginAsync(server, "--yes", "--browser");
+
+        Assert.That(result.Output, Does.Contain("the issuer's page is at another origin, https://honest.test"), result.All);
+    }
+
+    [Test]
+    public async Task A_code_that_is_to_be_typed_elsewhere_is_warned_of()
+    {
+        await using RecordingServer server = await ServeAsync(context => context.Request.Path.Value switch
+        {
+            WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
+            "/.well-known/openid-configuration" => """{"issuer":"{server}","token_endpoint":"{server}/token","device_authorization_endpoint":"{server}/device"}""",
+            "/device" => """{"device_code":"d","user_code":"AB-CD","verification_uri":"https://honest.test/device","expires_in":60,"interval":1}""",
+            "/token" => """{"error":"access_denied"}""",
+            _ => null,
+        });
+
+        ExampleResult result = await LoginAsync(server, "--yes", "--device");
+
+        Assert.That(result.Error, Does.Contain("Mind: the page is at https://honest.test, not at the issuer's own address."), result.All);
     }
 
     [TestCase("http://m3.example.org/sse", "is not https")]

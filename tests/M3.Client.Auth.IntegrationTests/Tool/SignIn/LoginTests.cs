@@ -52,13 +52,52 @@ public sealed class LoginTests : LoginFixture
     }
 
     [Test]
-    public async Task With_the_settings_of_the_servers_own_issuer_their_audience_counts()
+    public async Task The_settings_audience_is_not_a_servers_to_have_though_it_names_the_settings_own_issuer()
     {
         await using Example tool = Example.StartTool(With(new(Server.ClientEnvironment)), [.. Login(), "--json"]);
         await DecideAsync(code => Server.SignIns.Approve(code));
         ExampleResult result = await tool.FinishAsync();
 
-        Assert.That(JsonDocument.Parse(result.Output).RootElement.GetProperty("signIn").GetProperty("audience").GetString(), Is.EqualTo("m3-api"), result.All);
+        Assert.That(JsonDocument.Parse(result.Output).RootElement.GetProperty("signIn").GetProperty("audience").GetString(), Is.EqualTo(Server.Endpoint.AbsoluteUri), result.All);
+        Assert.That(result.Error, Does.Contain("The audience in your settings, 'm3-api', is not asked for"));
+    }
+
+    [Test]
+    public async Task The_settings_that_it_ends_with_can_be_pasted_however_long_they_are()
+    {
+        string audience = $"https://m3.example.org/{new string('a', 150)}";
+        await using Example tool = Example.StartTool(With([]), [.. Login(), "--audience", audience]);
+        await DecideAsync(code => Server.SignIns.Approve(code));
+        ExampleResult result = await tool.FinishAsync();
+
+        Assert.That(result.Output, Does.Contain($"\n  {(OperatingSystem.IsWindows() ? "$env:" : "export ")}M3_OAUTH2_AUDIENCE={audience}{Environment.NewLine}"), result.All);
+    }
+
+    [Test]
+    public async Task A_damaged_sign_in_is_replaced_and_hides_no_other()
+    {
+        await LoginAsync(code => Server.SignIns.Approve(code));
+        string file = Kept.Single();
+        await File.WriteAllTextAsync(file, "{");
+
+        ExampleResult status = await RunAsync([], "status");
+        ExampleResult print = await RunAsync([], "print");
+        ExampleResult login = await LoginAsync(code => Server.SignIns.Approve(code));
+
+        Assert.That((status.ExitCode, print.ExitCode, login.ExitCode), Is.EqualTo((0, 1, 0)), status.All + print.All + login.All);
+        Assert.That(status.Output + print.Error, Does.Match("is damaged(.|\n)*is damaged"));
+        Assert.That(await File.ReadAllTextAsync(file), Does.Contain("refresh_token"));
+    }
+
+    [TestCase("auth.example.com", "no absolute https URL")]
+    [TestCase("https://user@auth.example.com", "no absolute https URL")]
+    [TestCase("http://auth.example.com", "no absolute https URL")]
+    public async Task An_issuer_that_is_no_address_is_named(string issuer, string expected)
+    {
+        ExampleResult result = await RunAsync([], "login", "--issuer", issuer, "--audience", "m3-api", "--client-id", "x");
+
+        Assert.That(result.ExitCode, Is.EqualTo(1), result.All);
+        Assert.That(result.Output, Does.Contain(expected).And.Contain($"'{issuer}'"));
     }
 
     [Test]
@@ -130,6 +169,7 @@ public sealed class LoginTests : LoginFixture
 
         Assert.That((result.ExitCode, Kept), Is.EqualTo((CodeOf(M3AuthError.InvalidAudience), Array.Empty<string>())), result.All);
         Assert.That(result.Output, Does.Contain("Nothing is kept. Say what M3 expects with --audience"));
+        Assert.That(await issuer.CountAsync("revoked"), Is.EqualTo(1), "nobody has its refresh token");
         AssertShowsNoToken(result);
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Http.Headers;
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Text;
@@ -37,6 +38,12 @@ public sealed class LoopbackRedirectTests
         Assert.That(await GetAsync($"{address}?code=evil"), Is.EqualTo(HttpStatusCode.BadRequest));
         Assert.That(await GetAsync($"{address}?state={state}&state={state}&code=evil"), Is.EqualTo(HttpStatusCode.BadRequest));
         Assert.That(await SendAsync(new HttpRequestMessage(HttpMethod.Post, $"{address}?state={state}&code=evil")), Is.EqualTo(HttpStatusCode.MethodNotAllowed));
+        Assert.That(await SendAsync(new HttpRequestMessage(HttpMethod.Head, $"{address}?state={state}&code=evil")), Is.EqualTo(HttpStatusCode.MethodNotAllowed));
+        using var encoded = new HttpRequestMessage(HttpMethod.Post, address) { Content = new StringContent("x", MediaTypeHeaderValue.Parse("text/plain")) };
+        encoded.Content.Headers.ContentType!.CharSet = "utf-7";
+        Assert.That(await SendAsync(encoded), Is.EqualTo(HttpStatusCode.MethodNotAllowed));
+        using var telephone = new HttpRequestMessage(HttpMethod.Get, $"{address}?state=x") { Headers = { { "User-Agent", "UP" }, { "x-up-devcap-post-charset", "utf-7" } } };
+        Assert.That(await SendAsync(telephone), Is.EqualTo(HttpStatusCode.BadRequest));
         using var rebound = new HttpRequestMessage(HttpMethod.Get, $"{address}?state={state}&code=evil") { Headers = { Host = "evil.test" } };
         Assert.That(await SendAsync(rebound), Is.EqualTo(HttpStatusCode.NotFound));
         await world.AnswerAsync("iss={issuer}&code=good");

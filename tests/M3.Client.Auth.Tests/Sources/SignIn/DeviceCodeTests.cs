@@ -224,6 +224,18 @@ public sealed class DeviceCodeTests
     }
 
     [Test]
+    public async Task One_that_was_discovered_goes_to_its_origin_only_here_too()
+    {
+        using var world = new DeviceWorld();
+        world.Inner.SignIn(TimeSpan.FromMinutes(30), signIn => signIn with { OnlyFor = new Uri("https://elsewhere.test") });
+
+        UntrustedOriginException error = await SignedInWorld.FailAsync<UntrustedOriginException>(world.Client(keep: true));
+
+        Assert.That(error.Message, Does.Contain("was discovered from https://elsewhere.test"));
+        Assert.That(world.Inner.Fixture.Server.Arrivals, Is.Empty);
+    }
+
+    [Test]
     public void Nothing_that_shows_a_prompt_shows_its_code()
     {
         var prompt = new DeviceCodePrompt("WDJB-MJHT", new Uri("https://issuer.test/activate"), new Uri("https://issuer.test/activate?user_code=WDJB-MJHT"), ClientFixture.Noon);

@@ -24,7 +24,7 @@ public sealed class SignInStoreTests
         SignIn found = place.Store.Find(signIn.IssuerUrl, signIn.Audience, signIn.ClientId)!;
         Assert.That(found with { Scopes = signIn.Scopes }, Is.EqualTo(signIn));
         Assert.That(found.Scopes, Is.EqualTo(signIn.Scopes));
-        Assert.That(new SignInStore(place.Path).List(), Has.Count.EqualTo(1));
+        Assert.That(new SignInStore(place.Path).All(), Has.Count.EqualTo(1));
     }
 
     [Test]
@@ -47,7 +47,7 @@ public sealed class SignInStoreTests
     {
         using var place = new SignInPlace();
 
-        Assert.That(place.Store.List(), Is.Empty);
+        Assert.That(place.Store.All(), Is.Empty);
         Assert.That(place.Store.Find("https://issuer.test", "m3-api", "m3-cli"), Is.Null);
         Assert.That(place.Store.Remove(SignInPlace.NewSignIn()), Is.False);
         Assert.That(Directory.Exists(place.Path), Is.False);
@@ -130,7 +130,7 @@ public sealed class SignInStoreTests
         place.Store.Save(signIn);
         File.SetUnixFileMode(place.Path, mode);
 
-        Action[] ways = [() => place.Store.List(), () => place.Store.Find(signIn.IssuerUrl, signIn.Audience, signIn.ClientId), () => place.Store.Save(signIn), () => place.Store.Remove(signIn)];
+        Action[] ways = [() => place.Store.All(), () => place.Store.Find(signIn.IssuerUrl, signIn.Audience, signIn.ClientId), () => place.Store.Save(signIn), () => place.Store.Remove(signIn)];
 
         foreach (Action way in ways)
             Assert.That(way, Throws.TypeOf<SignInStoreException>().With.Message.Contains($"has the mode {shown}").And.Message.EndsWith($"chmod 700 '{place.Path}'"));
@@ -162,12 +162,12 @@ public sealed class SignInStoreTests
         SignIn signIn = SignInPlace.NewSignIn();
         place.Store.Save(signIn);
         Run("chown", "65534", place.File);
-        Assert.That(place.Store.List, Throws.TypeOf<SignInStoreException>().With.Message.Contains($"{place.File} belongs to another user"));
+        Assert.That(() => place.Store.All(), Throws.TypeOf<SignInStoreException>().With.Message.Contains($"{place.File} belongs to another user"));
 
         Run("chown", "0", place.File);
-        Assert.That(place.Store.List(), Has.Count.EqualTo(1));
+        Assert.That(place.Store.All(), Has.Count.EqualTo(1));
         Run("chown", "65534", place.Path);
-        Assert.That(place.Store.List, Throws.TypeOf<SignInStoreException>().With.Message.Contains($"{place.Path} belongs to another user"));
+        Assert.That(() => place.Store.All(), Throws.TypeOf<SignInStoreException>().With.Message.Contains($"{place.Path} belongs to another user"));
     }
 
     [Test]
@@ -180,9 +180,9 @@ public sealed class SignInStoreTests
         Directory.CreateSymbolicLink(link, place.Path);
         var store = new SignInStore(link);
 
-        Assert.That(store.List(), Has.Count.EqualTo(1));
+        Assert.That(store.All(), Has.Count.EqualTo(1));
         File.SetUnixFileMode(place.Path, DirectoryMode700 | UnixFileMode.OtherRead);
-        Assert.That(store.List, Throws.TypeOf<SignInStoreException>());
+        Assert.That(() => store.All(), Throws.TypeOf<SignInStoreException>());
     }
 
     [Test]
@@ -196,7 +196,7 @@ public sealed class SignInStoreTests
         File.Move(file, elsewhere);
         File.CreateSymbolicLink(file, elsewhere);
 
-        Assert.That(place.Store.List, Throws.TypeOf<SignInStoreException>().With.Message.Contains("is a symbolic link"));
+        Assert.That(() => place.Store.All(), Throws.TypeOf<SignInStoreException>().With.Message.Contains("is a symbolic link"));
     }
 
     [TestCase("")]
@@ -215,7 +215,7 @@ public sealed class SignInStoreTests
         place.Store.Save(SignInPlace.NewSignIn());
         File.WriteAllText(place.File, content);
 
-        var error = Assert.Throws<SignInStoreException>(() => place.Store.List());
+        var error = Assert.Throws<SignInStoreException>(() => place.Store.All());
 
         Assert.That(error!.ToString(), Does.Contain("is damaged: sign in again (m3-token login)").And.Not.Contain("very-secret").And.Not.Contain("Json"));
     }
@@ -229,7 +229,7 @@ public sealed class SignInStoreTests
         for (int length = 0; length < whole.Length; length += 7)
         {
             File.WriteAllBytes(place.File, whole[..length]);
-            Assert.That(place.Store.List, Throws.TypeOf<SignInStoreException>().With.Message.Contains("is damaged").And.InnerException.Null);
+            Assert.That(() => place.Store.All(), Throws.TypeOf<SignInStoreException>().With.Message.Contains("is damaged").And.InnerException.Null);
         }
     }
 
@@ -240,7 +240,7 @@ public sealed class SignInStoreTests
         place.Store.Save(SignInPlace.NewSignIn());
         File.WriteAllBytes(place.File, new byte[1024 * 1024]);
 
-        Assert.That(place.Store.List, Throws.TypeOf<SignInStoreException>().With.Message.Contains("is damaged"));
+        Assert.That(() => place.Store.All(), Throws.TypeOf<SignInStoreException>().With.Message.Contains("is damaged"));
     }
 
     [Test]
@@ -250,7 +250,7 @@ public sealed class SignInStoreTests
         place.Store.Save(SignInPlace.NewSignIn());
         File.WriteAllText(place.File, """{"version":2,"everything":"else"}""");
 
-        Assert.That(place.Store.List, Throws.TypeOf<SignInStoreException>().With.Message.Contains("format 2, and this one knows 1").And.Message.Contains("update"));
+        Assert.That(() => place.Store.All(), Throws.TypeOf<SignInStoreException>().With.Message.Contains("format 2, and this one knows 1").And.Message.Contains("update"));
     }
 
     [Test]
@@ -304,7 +304,7 @@ public sealed class SignInStoreTests
                 if (thread < 2)
                     place.Store.Save(SignInPlace.NewSignIn() with { RefreshToken = new string((char)('a' + thread), 3000 * (thread + 1)) });
                 else
-                    Assert.That(place.Store.List(), Has.Count.EqualTo(1));
+                    Assert.That(place.Store.All(), Has.Count.EqualTo(1));
             }
         });
     }

@@ -53,7 +53,7 @@ internal sealed class SignedInWorld : IDisposable
     public List<string?> Authorizations { get; } = [];
 
     /// <summary>What is kept now.</summary>
-    public SignIn Kept => Place.Store.List().Single();
+    public SignIn Kept => Place.Store.All().Single();
 
     public IEnumerable<string?> Sent => Fixture.Server.Arrivals.Select(arrival => arrival.Token);
 

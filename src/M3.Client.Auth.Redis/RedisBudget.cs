@@ -8,7 +8,7 @@ internal sealed class RedisBudget(RedisKey key)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RedisPermit> _permits = new(StringComparer.Ordinal);
     private readonly Stack<RedisPermit> _spare = new();
-    private bool _isSpareUsed;
+    private long _spareUsedAt;
     private bool _isRetired;
     private int _askers;
 
@@ -47,13 +47,14 @@ internal sealed class RedisBudget(RedisKey key)
     /// <summary>Takes permits that were reserved before.</summary>
     /// <param name="count">How many: all of them or none.</param>
     /// <param name="heldSince">Those that were asked for before are not sent with any more.</param>
-    public RedisPermit[]? TryTakeSpare(int count, long heldSince)
+    /// <param name="now">By the monotonic clock.</param>
+    public RedisPermit[]? TryTakeSpare(int count, long heldSince, long now)
     {
         lock (_gate)
         {
             if (_spare.Count < count || _spare.Peek().ToldAt < heldSince)
                 return null;
-            _isSpareUsed = true;
+            _spareUsedAt = now;
             RedisPermit[] taken = new RedisPermit[count];
             for (int i = 0; i < count; i++)
                 taken[i] = _spare.Pop();
@@ -67,6 +68,7 @@ internal sealed class RedisBudget(RedisKey key)
         lock (_gate)
         {
             RedisPermit[] taken = new RedisPermit[needed];
+            _spareUsedAt = askedAt;
             for (int i = 0; i < granted; i++)
             {
                 var permit = new RedisPermit(this, $"{id}:{i + 1}", askedAt);
@@ -133,17 +135,13 @@ internal sealed class RedisBudget(RedisKey key)
         }
     }
 
-    /// <summary>Gives the spare ones back where no call has needed one since the last time.</summary>
-    public void ReturnIdle(long now, bool isLast)
+    /// <summary>Gives the spare ones back where no call has needed one for so long.</summary>
+    public void ReturnIdle(long now, long longest)
     {
         lock (_gate)
         {
-            if (_isSpareUsed && !isLast)
-            {
-                _isSpareUsed = false;
+            if (now - _spareUsedAt < longest)
                 return;
-            }
-
             while (_spare.TryPop(out RedisPermit? permit))
                 (permit.FreeAt, permit.IsTold) = (now, false);
         }

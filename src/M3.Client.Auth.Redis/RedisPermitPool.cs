@@ -15,6 +15,9 @@ internal sealed class RedisPermitPool : PermitPool
     // Of one request: Redis does nothing else meanwhile.
     private const int MostTold = 200;
 
+    // What others may wait for.
+    private static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ShortestNap = TimeSpan.FromMilliseconds(5);
 
@@ -63,7 +66,7 @@ internal sealed class RedisPermitPool : PermitPool
         permit = default;
         if (_options.ReserveAhead == 0 || Volatile.Read(ref _pausedUntil) > now)
             return false;
-        RedisPermit[]? taken = BudgetOf(subject).TryTakeSpare(count, now - (HoldTicks / 2));
+        RedisPermit[]? taken = BudgetOf(subject).TryTakeSpare(count, now - (HoldTicks / 2), now);
         if (taken is not null)
             permit = new Permit(this, taken, count);
         return taken is not null;
@@ -130,7 +133,7 @@ internal sealed class RedisPermitPool : PermitPool
         await TellPauseAsync(isProbe: true).ConfigureAwait(false);
         foreach ((string subject, RedisBudget budget) in _bySubject)
         {
-            budget.ReturnIdle(_clock.Now, isLast);
+            budget.ReturnIdle(_clock.Now, isLast ? 0 : LongestIdle.Ticks);
             await TellAsync(budget, all: false, isProbe: true).ConfigureAwait(false);
             if (budget.TryRetire())
                 _bySubject.TryRemove(new(subject, budget));
@@ -175,7 +178,7 @@ internal sealed class RedisPermitPool : PermitPool
         TimeSpan ownPause = new(Volatile.Read(ref _pausedUntil) - askedAt);
         if (ownPause > TimeSpan.Zero)
             return new PermitResult(null, ownPause, IsPaused: true);
-        if (budget.TryTakeSpare(count, askedAt - (HoldTicks / 2)) is { } spare)
+        if (budget.TryTakeSpare(count, askedAt - (HoldTicks / 2), askedAt) is { } spare)
             return new PermitResult(new Permit(this, spare, count));
 
         string id = _link.NewId();

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace M3.Client.Auth;
 
 /// <summary>What becomes of a budget when Redis has lost its data, and with them who holds which permits.</summary>
@@ -53,9 +55,11 @@ public sealed class RedisSharedStateOptions
         return this;
     }
 
+    private static string Seconds(TimeSpan value) => string.Create(CultureInfo.InvariantCulture, $"{value.TotalSeconds:0.###} s");
+
     private static void Require(TimeSpan value, string name, TimeSpan least, TimeSpan most)
     {
         if (value < least || value > most)
-            throw new ArgumentException($"{name} must be from {Duration.Describe(least)} to {Duration.Describe(most)}, but is {Duration.Describe(value)}.");
+            throw new ArgumentException($"{name} must be from {Seconds(least)} to {Seconds(most)}, but is {Seconds(value)}.");
     }
 }

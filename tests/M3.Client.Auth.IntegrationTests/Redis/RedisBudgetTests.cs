@@ -56,9 +56,9 @@ public sealed class RedisBudgetTests
     [Test]
     public async Task M3s_pause_is_everybodys()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 2, course: id => new Course { RefusedWith = id == 0 ? 429 : null });
+        await using Fleet fleet = await Fleet.StartAsync(machines: 2, course: id => new Course { RefusedWith = id == 0 ? 429 : null }, window: TimeSpan.FromMinutes(1));
 
-        Assert.That(() => fleet.CallAsync(0), Throws.TypeOf<RateLimitExceededException>());
+        await fleet.CallAsync(0);
         await fleet.Redis.AskAsync(async (_, _) =>
         {
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
@@ -80,7 +80,8 @@ public sealed class RedisBudgetTests
 
         string[] keys = await KeysAsync(fleet.Redis);
 
-        Assert.That(keys, Has.Length.EqualTo(2).And.All.StartsWith("{m3-test}:"));
+        // The epoch, the budget, and the one that the first start was tried with.
+        Assert.That(keys, Has.Length.EqualTo(3).And.All.StartsWith("{m3-test}:"));
         Assert.That(string.Join(' ', keys), Does.Not.Contain(Fleet.Subject));
     }
 
@@ -158,7 +159,7 @@ public sealed class RedisBudgetTests
     public void What_cannot_be_worked_with_is_named()
     {
         Assert.That(() => RedisSharedState.Connect("localhost", new RedisSharedStateOptions { KeyPrefix = "a{b" }), Throws.ArgumentException.With.Message.Contains("KeyPrefix must be a name without braces, but is 'a{b'"));
-        Assert.That(() => RedisSharedState.Connect("localhost", new RedisSharedStateOptions { Timeout = TimeSpan.Zero }), Throws.ArgumentException.With.Message.Contains("Timeout must be from 50 ms to 1 min"));
+        Assert.That(() => RedisSharedState.Connect("localhost", new RedisSharedStateOptions { Timeout = TimeSpan.Zero }), Throws.ArgumentException.With.Message.Contains("Timeout must be from 0.05 s to 60 s, but is 0 s"));
     }
 
     private static Task<string[]> KeysAsync(RedisServer redis) => redis.AskAsync(async (server, _) =>

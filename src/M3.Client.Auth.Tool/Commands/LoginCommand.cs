@@ -119,7 +119,8 @@ internal static class LoginCommand
     {
         Console.Error.WriteLine($"{plan.OnlyFor!.GetLeftPart(UriPartial.Authority)} says who issues its tokens:");
         Console.Error.WriteLine($"    issuer    {Printable.Text(plan.IssuerUrl, 500)}");
-        Console.Error.WriteLine($"    resource  {Printable.Text(plan.Resource!, 500)}");
+        if (plan.Resource is not null)
+            Console.Error.WriteLine($"    resource  {Printable.Text(plan.Resource, 500)}");
         Console.Error.WriteLine($"    audience  {Printable.Text(plan.Audience, 500)}");
         Console.Error.WriteLine($"    scopes    {Printable.Text(string.Join(' ', plan.Scopes), int.MaxValue)}");
         Console.Error.WriteLine($"    client    {Printable.Text(plan.ClientId, 500)}");

@@ -125,6 +125,20 @@ public sealed class HostileServerTests
         Assert.That(result.All, Does.Contain("is no scope").And.Not.Contain("\u001b"));
     }
 
+    // Of Entra ID no resource is asked for.
+    [Test]
+    public async Task A_server_behind_Entra_ID_is_asked_about_like_any_other()
+    {
+        await using RecordingServer server = await ServeAsync(context => context.Request.Path == WellKnown + "/sse"
+            ? """{"resource":"{server}/sse","authorization_servers":["https://login.microsoftonline.com/contoso/v2.0"]}"""
+            : null);
+
+        ExampleResult result = await LoginAsync(server);
+
+        Assert.That(result.ExitCode, Is.EqualTo(1), result.All);
+        Assert.That(result.Output, Does.Contain("nobody is here to say whether this issuer is the right one"));
+    }
+
     // Who set a client with its secret for one issuer, and then asks a server that names another, must not lose the secret to that one.
     [TestCase(true)]
     [TestCase(false)]

@@ -170,10 +170,14 @@ internal static class LoginCommand
             ("ISSUER_URL", signIn.IssuerUrl), ("AUDIENCE", signIn.Audience), ("REQUIRED_SCOPES", string.Join(',', signIn.Scopes)), ("CLIENT_ID", signIn.ClientId),
         ];
         report.Set("environment", new JsonObject(settings.Select(setting => KeyValuePair.Create(prefix + setting.Name, (JsonNode?)setting.Value))));
-        string set = OperatingSystem.IsWindows() ? "$env:" : "export ";
-        report.Add(new Section("Programs find it when these are set", [], [.. settings.Select(setting => (string?[])[$"{set}{prefix}{setting.Name}={SignIn.Argument(setting.Value)}"])]));
+        report.Add(new Section("Programs find it when these are set", [], [.. settings.Select(setting => (string?[])[Assignment(prefix + setting.Name, setting.Value)])]));
         if (signIn.RefreshToken is null)
             report.Notes.Add("The issuer gave no refresh token, so that the sign-in ends with its access token. Its client may need the scope offline_access.");
         report.Succeed($"Signed in as {Printable.Quote(signIn.Subject)}, kept in {store.Directory}");
     }
+
+    // As the shell wants it that is usual here; PowerShell takes what stands without quotation marks for a command.
+    private static string Assignment(string name, string value) => OperatingSystem.IsWindows()
+        ? $"$env:{name}='{Printable.Text(value, int.MaxValue).Replace("'", "''", StringComparison.Ordinal)}'"
+        : $"export {name}={SignIn.Argument(value)}";
 }

@@ -70,7 +70,7 @@ public sealed class LoginTests : LoginFixture
         await DecideAsync(code => Server.SignIns.Approve(code));
         ExampleResult result = await tool.FinishAsync();
 
-        Assert.That(result.Output, Does.Contain($"\n  {(OperatingSystem.IsWindows() ? "$env:" : "export ")}M3_OAUTH2_AUDIENCE={audience}{Environment.NewLine}"), result.All);
+        Assert.That(result.Output, Does.Contain($"\n  {(OperatingSystem.IsWindows() ? $"$env:M3_OAUTH2_AUDIENCE='{audience}'" : $"export M3_OAUTH2_AUDIENCE={audience}")}{Environment.NewLine}"), result.All);
     }
 
     [Test]

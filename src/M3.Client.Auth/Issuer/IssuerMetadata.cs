@@ -41,8 +41,14 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
     /// <param name="name">The member of the metadata, such as <c>revocation_endpoint</c>.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
-    public Task<TokenEndpoint?> TryFindEndpointAsync(string name, CancellationToken cancellationToken) =>
-        TryFindAsync(metadata => ReadEndpointWithMethods(metadata, name), cancellationToken);
+    public async Task<TokenEndpoint?> TryFindEndpointAsync(string name, CancellationToken cancellationToken)
+    {
+        TokenEndpoint? found = await TryFindAsync(metadata => ReadEndpointWithMethods(metadata, name), cancellationToken).ConfigureAwait(false);
+        // That one is missing is not kept: it would be missed for as long as keys are kept.
+        if (found is null)
+            Forget();
+        return found;
+    }
 
     /// <summary>Where people sign in; null: its metadata name no such place.</summary>
     /// <exception cref="BackchannelException">It could not be found out.</exception>
@@ -75,8 +81,6 @@ internal sealed class IssuerMetadata(IssuerSettings settings, TimeProvider timeP
                 return found;
         }
 
-        // That something is missing is not kept: it would be missed for as long as keys are kept.
-        Forget();
         return null;
     }
 

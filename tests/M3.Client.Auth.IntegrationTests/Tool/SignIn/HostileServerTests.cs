@@ -166,6 +166,7 @@ public sealed class HostileServerTests
         Assert.That(result.Output, Does.Contain("the sign-in was declined"), result.All);
         Assert.That(server.Arrivals.Where(arrival => arrival.Path == "/device" || arrival.Path == "/token").Select(arrival => arrival.Authorization is not null),
             Is.EqualTo((bool[])[isSetForThisOne, isSetForThisOne]));
+        Assert.That(server.Arrivals.Count(arrival => arrival.Path == "/.well-known/openid-configuration"), Is.EqualTo(1), "what the metadata do not say is no reason to read them again");
     }
 
     [Test]

@@ -51,7 +51,8 @@ internal static class LoginCommand
             OnlyFor = plan.OnlyFor,
             SignedInAt = TimeProvider.System.GetUtcNow(),
         };
-        M3AuthOptions checks = ChecksFor(plan, prefix);
+        M3AuthOptions checks = IssuerClient.OptionsFor(prefix, plan.IssuerUrl, plan.Audience, plan.Scopes);
+        checks.Resource = plan.Resource;
         new M3TokenProvider(checks).Dispose();
         (await store.LockAsync(signIn, cancellationToken)).Dispose();
         SignInClient client = IssuerClient.Create(plan.IssuerUrl, plan.ClientId, prefix, backchannel);
@@ -135,16 +136,6 @@ internal static class LoginCommand
     }
 
     // What M3 would refuse is not kept.
-    private static M3AuthOptions ChecksFor(SignInPlan plan, string prefix)
-    {
-        M3AuthOptions options = M3AuthOptions.FromEnvironment(prefix);
-        IssuerClient.ForgetAnothers(options, plan.IssuerUrl);
-        (options.Enabled, options.IssuerUrl, options.Audience, options.Resource) = (true, plan.IssuerUrl, plan.Audience, plan.Resource);
-        options.RequiredScopes.Clear();
-        options.RequiredScopes.UnionWith(plan.Scopes);
-        return options;
-    }
-
     private static async Task<M3AccessToken> ValidateAsync(M3AuthOptions checks, string token, CancellationToken cancellationToken)
     {
         checks.TokenSource = TokenSources.FromValue(token);

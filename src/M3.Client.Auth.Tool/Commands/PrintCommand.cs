@@ -23,12 +23,8 @@ internal static class PrintCommand
 
         var store = new SignInStore();
         SignIn signIn = KeptSignIns.FindOne(parsed, server: null, store, report);
-        M3AuthOptions options = M3AuthOptions.FromEnvironment(parsed.GetRequiredValue(CommonOptions.Prefix));
-        IssuerClient.ForgetAnothers(options, signIn.IssuerUrl);
-        (options.Enabled, options.IssuerUrl, options.Audience) = (true, signIn.IssuerUrl, signIn.Audience);
+        M3AuthOptions options = IssuerClient.OptionsFor(parsed.GetRequiredValue(CommonOptions.Prefix), signIn.IssuerUrl, signIn.Audience, signIn.Scopes);
         (options.SignedIn, options.TokenSource) = (true, TokenSources.SignedIn(signIn.ClientId));
-        options.RequiredScopes.Clear();
-        options.RequiredScopes.UnionWith(signIn.Scopes);
         using var provider = new M3TokenProvider(options);
         M3AccessToken token = await provider.GetTokenAsync(cancellationToken);
         Console.Out.WriteLine(token.Value);

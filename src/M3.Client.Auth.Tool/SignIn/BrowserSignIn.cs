@@ -50,7 +50,7 @@ internal static class BrowserSignIn
         bool isSignedIn = false;
         try
         {
-            await keep(await SignInTokens.RedeemAsync(client, ReadCode(answer, endpoint, plan), sent.CodeVerifier, redirect.Address, plan.Resource, cancellationToken));
+            await keep(await SignInTokens.RedeemAsync(client, ReadCode(client, answer, endpoint, plan), sent.CodeVerifier, redirect.Address, plan.Resource, cancellationToken));
             isSignedIn = true;
         }
         finally
@@ -104,7 +104,7 @@ internal static class BrowserSignIn
         }
     }
 
-    private static string ReadCode(RedirectAnswer answer, AuthorizationEndpoint endpoint, SignInPlan plan)
+    private static string ReadCode(SignInClient client, RedirectAnswer answer, AuthorizationEndpoint endpoint, SignInPlan plan)
     {
         // An answer of another issuer could bring its code to this one, or ours to it (RFC 9207, section 2.4).
         string? issuer = answer.Read(OidcConstants.AuthorizeResponse.Issuer);
@@ -117,9 +117,9 @@ internal static class BrowserSignIn
         if (answer.Read(OidcConstants.AuthorizeResponse.Error) is { } error)
         {
             if (error == OidcConstants.AuthorizeErrors.AccessDenied)
-                throw new TokenRequestFailedException("m3-token: the sign-in was declined") { Remedy = "Sign in again, and approve it." };
+                throw SignInTokens.Declined(client);
             string description = answer.Read(OidcConstants.AuthorizeResponse.ErrorDescription) is { } text ? $" ({Printable.Text(text, 300)})" : "";
-            throw new TokenRequestFailedException($"m3-token: the issuer answered {Printable.Text(error)}{description}");
+            throw new TokenRequestFailedException($"{client.Name}: the issuer answered {Printable.Text(error)}{description}");
         }
 
         return answer.Read(OidcConstants.AuthorizeResponse.Code)

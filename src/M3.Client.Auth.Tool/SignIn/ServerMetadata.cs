@@ -97,8 +97,7 @@ internal sealed record ServerMetadata(string Resource, IReadOnlyList<string> Iss
     }
 
     // In https://good.example@evil.example a person reads the wrong host, and in one with other letters that look alike.
-    private static bool MayIssue(string issuer, Uri server) => Uri.TryCreate(issuer, UriKind.Absolute, out Uri? address) && Backchannel.MayReach(address)
-        && issuer.All(char.IsAscii) && address.UserInfo.Length == 0 && address.Query.Length == 0 && address.Fragment.Length == 0
+    private static bool MayIssue(string issuer, Uri server) => SignInPlan.IsIssuer(issuer, out Uri? address) && issuer.All(char.IsAscii)
         && (Backchannel.IsOnThisMachine(server) || !Backchannel.IsOnThisMachine(address));
 
     private static string[] List(JsonElement json, string name) => json.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array

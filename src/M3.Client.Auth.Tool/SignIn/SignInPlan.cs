@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics.CodeAnalysis;
 
 namespace M3.Client.Auth.Tool;
 
@@ -46,9 +47,13 @@ internal sealed record SignInPlan(string IssuerUrl, string ClientId, string Audi
         return new SignInPlan(issuer, clientId, audience, [.. scopes], resource, found is not null && settings.Audience != audience ? settings.Audience : null, server is null ? null : new Uri(server.GetLeftPart(UriPartial.Authority)));
     }
 
+    /// <summary>Whether a person can be sent to this issuer.</summary>
+    public static bool IsIssuer(string issuer, [NotNullWhen(true)] out Uri? address) =>
+        SettingsValidator.IsIssuer(issuer, out address) && Backchannel.MayReach(address) && address.UserInfo.Length == 0;
+
     private static void CheckIssuer(string issuer)
     {
-        if (!Uri.TryCreate(issuer, UriKind.Absolute, out Uri? address) || !Backchannel.MayReach(address) || address.Query.Length > 0 || address.Fragment.Length > 0 || address.UserInfo.Length > 0)
+        if (!IsIssuer(issuer, out _))
             throw new SignInException($"the issuer {Printable.Quote(issuer)} is no absolute https URL without user, query and fragment (http only on loopback)", "Give it as its tokens' iss has it, such as https://your-tenant.auth0.com/.");
     }
 

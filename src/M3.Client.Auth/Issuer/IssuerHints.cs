@@ -6,11 +6,15 @@ internal static class IssuerHints
     private const string EntraV1 = "sts.windows.net";
     private const string EntraV2 = "login.microsoftonline.com";
 
-    // Its clouds of countries, and its customers' customers.
-    private static readonly string[] OtherEntraHosts = ["login.microsoftonline.us", "login.partner.microsoftonline.cn", ".ciamlogin.com"];
+    // Its clouds of countries.
+    private const string EntraUs = "login.microsoftonline.us";
+    private const string EntraChina = "login.partner.microsoftonline.cn";
+
+    // Its customers' customers.
+    private const string EntraExternal = ".ciamlogin.com";
 
     // Hosts under these belong to one customer each.
-    private static readonly string[] TenantDomains = [".auth0.com", ".okta.com", ".oktapreview.com", ".b2clogin.com", ".ciamlogin.com"];
+    private static readonly string[] TenantDomains = [".auth0.com", ".okta.com", ".oktapreview.com", ".b2clogin.com", EntraExternal];
 
     public static string For(string? actual, string? configured)
     {
@@ -44,8 +48,7 @@ internal static class IssuerHints
     }
 
     /// <summary>Whether an address is Entra ID's, by its host.</summary>
-    public static bool IsEntra(Uri issuer) => issuer.IdnHost is EntraV1 or EntraV2
-        || OtherEntraHosts.Any(host => host[0] == '.' ? issuer.IdnHost.EndsWith(host, StringComparison.OrdinalIgnoreCase) : issuer.IdnHost.Equals(host, StringComparison.OrdinalIgnoreCase));
+    public static bool IsEntra(Uri issuer) => issuer.IdnHost is EntraV1 or EntraV2 or EntraUs or EntraChina || IsUnder(issuer, EntraExternal);
 
     private static bool IsUnder(Uri issuer, string domain) => issuer.IdnHost.EndsWith(domain, StringComparison.OrdinalIgnoreCase);
 

@@ -139,7 +139,8 @@ internal static class SettingsValidator
         Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && text.StartsWith(uri.Scheme + ':', StringComparison.OrdinalIgnoreCase)
         && !text.Contains('#', StringComparison.Ordinal) && !text.Any(char.IsWhiteSpace);
 
-    private static bool IsIssuer(string text, [NotNullWhen(true)] out Uri? issuer) =>
+    /// <summary>Whether a text can be an issuer's name: an absolute URL without white space, query or fragment.</summary>
+    public static bool IsIssuer(string text, [NotNullWhen(true)] out Uri? issuer) =>
         Uri.TryCreate(text, UriKind.Absolute, out issuer) && issuer.Scheme is "http" or "https"
         && issuer.Query.Length == 0 && issuer.Fragment.Length == 0 && !text.Any(char.IsWhiteSpace);
 }

@@ -70,7 +70,7 @@ internal static class DeviceFlow
                 case OidcConstants.TokenErrors.ExpiredToken:
                     throw Expired(client);
                 case OidcConstants.TokenErrors.AccessDenied:
-                    throw new TokenRequestFailedException($"{client.Name}: the sign-in was declined") { Remedy = "Sign in again, and approve it." };
+                    throw SignInTokens.Declined(client);
                 default:
                     if (!isUnreachable)
                         return answer!;

@@ -119,18 +119,6 @@ internal static class SignInTokens
         await GuardAsync(client, client.Metadata.TryFindEndpointAsync(name, cancellationToken)).ConfigureAwait(false)
             ?? throw TokenAnswer.Failure(client.Metadata.NotNamed(name), client.Name, client.ClientSecret);
 
-    private static async Task<T> GuardAsync<T>(SignInClient client, Task<T> asking)
-    {
-        try
-        {
-            return await asking.ConfigureAwait(false);
-        }
-        catch (BackchannelException e)
-        {
-            throw TokenAnswer.Failure(e, client.Name, client.ClientSecret);
-        }
-    }
-
     /// <summary>Addresses a request: a client's secret goes where the endpoint wants it; a public client says who it is in the form (RFC 6749, section 3.2.1).</summary>
     public static T Prepare<T>(T request, SignInClient client, TokenEndpoint endpoint)
         where T : ProtocolRequest
@@ -146,4 +134,20 @@ internal static class SignInTokens
     public static TokenAnswer Bounded(TokenAnswer answer, SignInClient client) => answer.RefreshToken is { Length: > MaxTokenLength }
         ? throw new TokenRequestFailedException($"{client.Name}: the issuer gave a refresh token of more than {MaxTokenLength / 1024} KiB")
         : answer;
+
+    /// <summary>The failure of a sign-in that the person did not want.</summary>
+    public static TokenRequestFailedException Declined(SignInClient client) =>
+        new($"{client.Name}: the sign-in was declined") { Remedy = "Sign in again, and approve it." };
+
+    private static async Task<T> GuardAsync<T>(SignInClient client, Task<T> asking)
+    {
+        try
+        {
+            return await asking.ConfigureAwait(false);
+        }
+        catch (BackchannelException e)
+        {
+            throw TokenAnswer.Failure(e, client.Name, client.ClientSecret);
+        }
+    }
 }

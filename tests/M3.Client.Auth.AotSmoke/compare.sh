@@ -10,16 +10,7 @@ project=tests/M3.Client.Auth.AotSmoke
 dotnet publish $project -c Release -p:PublishAot=false -o "$out/jit" >/dev/null
 dotnet publish $project -c Release -p:PublishAot=false -p:PublishReadyToRun=true -r linux-x64 --self-contained false -o "$out/r2r" >/dev/null
 dotnet publish $project -c Release -r linux-x64 -o "$out/aot" >/dev/null
-dotnet build examples/LocalM3 -c Release >/dev/null
-dotnet run --no-build -c Release --project examples/LocalM3 >"$out/exports" &
-m3=$!
-trap 'kill $m3; rm -rf "$out"' EXIT
-until grep -q M3_OAUTH2_TOKEN "$out/exports"; do sleep 0.1; done
-. "$out/exports"
-
-# Milliseconds and methods from the program's own line: "M3 answered 406 after 20 ms, with 0 methods compiled".
-measure() { "$out/$1/M3.Client.Auth.AotSmoke" ${2:-} | awk '{ print $5, $8 }'; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+. $project/local-m3.sh
 
 echo "| | header set by hand | M3.Client.Auth | over it, median of the pairs | methods compiled |"
 echo "|---|---|---|---|---|"
@@ -30,8 +21,7 @@ for kind in jit r2r aot; do
         # The two of a pair run one after the other, so that the machine's moods fall on both alike.
         echo "$(measure $kind --static) $(measure $kind)" >>"$out/$kind.pairs"
     done
-    column() { awk "{ print $1 }" "$out/$kind.pairs" | median; }
-    echo "| $kind | $(column '$1') ms | $(column '$3') ms | $(column '$3 - $1') ms | $(column '$2'), $(column '$4') |"
+    echo "| $kind | $(column $kind '$1') ms | $(column $kind '$3') ms | $(column $kind '$3 - $1') ms | $(column $kind '$2'), $(column $kind '$4') |"
 done
 
 echo

@@ -5,15 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 pairs=${1:-15}
 out=$(mktemp -d)
+project=tests/M3.Client.Auth.AotSmoke
 
-dotnet publish tests/M3.Client.Auth.AotSmoke -c Release -p:PublishAot=false -o "$out/smoke" >/dev/null
+dotnet publish $project -c Release -p:PublishAot=false -o "$out/jit" >/dev/null
 dotnet build src/M3.Client.Auth.Tool -c Release >/dev/null
-dotnet build examples/LocalM3 -c Release >/dev/null
-dotnet run --no-build -c Release --project examples/LocalM3 >"$out/exports" &
-m3=$!
-trap 'kill $m3; rm -rf "$out"' EXIT
-until grep -q M3_OAUTH2_TOKEN "$out/exports"; do sleep 0.1; done
-. "$out/exports"
+. $project/local-m3.sh
 unset M3_OAUTH2_CLIENT_ID M3_OAUTH2_CLIENT_SECRET
 export M3_SIGN_IN_DIRECTORY=$out/sign-ins
 
@@ -26,17 +22,14 @@ curl -s -o /dev/null "$origin/connect/device" -H "Origin: $origin" -d decision=a
     -d "user_code=$(sed -n 's/.*the code *//p' "$out/shown")"
 wait $login
 
-measure() { "$out/smoke/M3.Client.Auth.AotSmoke" | awk '{ print $5, $8 }'; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-signed_in() { M3_OAUTH2_TOKEN='' measure; }
-column() { awk "{ print $1 }" "$out/pairs" | median; }
+signed_in() { M3_OAUTH2_TOKEN='' measure jit; }
 
-measure >/dev/null
+measure jit >/dev/null
 signed_in >/dev/null
 for _ in $(seq "$pairs"); do
-    echo "$(measure) $(signed_in)" >>"$out/pairs"
+    echo "$(measure jit) $(signed_in)" >>"$out/jit.pairs"
 done
 
 echo "| with M3_OAUTH2_TOKEN | signed in | over it, median of the pairs | methods compiled |"
 echo "|---|---|---|---|"
-echo "| $(column '$1') ms | $(column '$3') ms | $(column '$3 - $1') ms | $(column '$2'), $(column '$4') |"
+echo "| $(column jit '$1') ms | $(column jit '$3') ms | $(column jit '$3 - $1') ms | $(column jit '$2'), $(column jit '$4') |"

@@ -45,10 +45,7 @@ public sealed class ReadmeProgramTests
 
         await using Example login = Example.StartProgram("bash", ["-c",
             $$"""m3-token() { "{{Example.Dotnet}}" exec "{{Example.ToolProgram}}" "$@" --yes; }; {{string.Join('\n', printed[..^1])}}"""], environment, folder);
-        using var patience = new CancellationTokenSource(Patience);
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (m3.SignIns.WaitingUserCodes.Count == 0)
-            await timer.WaitForNextTickAsync(patience.Token);
+        await Eventually.UntilAsync(() => m3.SignIns.WaitingUserCodes.Count > 0, Patience);
         m3.SignIns.Approve(m3.SignIns.WaitingUserCodes.Single());
         ExampleResult signedIn = await login.FinishAsync();
         Assert.That(signedIn.ExitCode, Is.Zero, signedIn.All);

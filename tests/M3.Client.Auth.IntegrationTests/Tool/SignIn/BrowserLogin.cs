@@ -30,11 +30,8 @@ internal sealed class BrowserLogin : IAsyncDisposable
     /// <summary>The page that the browser was told to open.</summary>
     public async Task<Uri> WaitForPageAsync()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (!HasOpened)
-            await timer.WaitForNextTickAsync(patience.Token);
-        return new Uri(await File.ReadAllTextAsync(Opened, patience.Token));
+        await Eventually.UntilAsync(() => HasOpened);
+        return new Uri(await File.ReadAllTextAsync(Opened));
     }
 
     public void Interrupt() => _tool.Interrupt();

@@ -144,14 +144,7 @@ public sealed class HostileServerTests
     [TestCase(false)]
     public async Task A_secret_goes_to_the_issuer_that_it_was_set_for_and_to_no_other(bool isSetForThisOne)
     {
-        await using RecordingServer server = await ServeAsync(context => context.Request.Path.Value switch
-        {
-            WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
-            "/.well-known/openid-configuration" => """{"issuer":"{server}","token_endpoint":"{server}/token","device_authorization_endpoint":"{server}/device"}""",
-            "/device" => """{"device_code":"d","user_code":"AB-CD","verification_uri":"{server}/v","expires_in":60,"interval":1}""",
-            "/token" => """{"error":"access_denied"}""",
-            _ => null,
-        });
+        await using RecordingServer server = await ServeWithIssuerAsync(verificationUri: "{server}/v");
         Dictionary<string, string> settings = new()
         {
             ["M3_OAUTH2_ISSUER_URL"] = isSetForThisOne ? server.Address.AbsoluteUri.TrimEnd('/') : "https://issuer.test",
@@ -185,13 +178,7 @@ public sealed class HostileServerTests
     [Test]
     public async Task An_issuer_whose_page_is_another_ones_opens_no_browser_unless_its_answers_say_whose_they_are()
     {
-        await using RecordingServer server = await ServeAsync(context => context.Request.Path.Value switch
-        {
-            WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
-            "/.well-known/openid-configuration" =>
-                """{"issuer":"{server}","token_endpoint":"{server}/token","authorization_endpoint":"https://honest.test/authorize","code_challenge_methods_supported":["S256"]}""",
-            _ => null,
-        });
+        await using RecordingServer server = await ServeWithIssuerAsync(verificationUri: "{server}/v");
 
         ExampleResult result = await LoginAsync(server, "--yes", "--browser");
 
@@ -201,14 +188,7 @@ public sealed class HostileServerTests
     [Test]
     public async Task A_code_that_is_to_be_typed_elsewhere_is_warned_of()
     {
-        await using RecordingServer server = await ServeAsync(context => context.Request.Path.Value switch
-        {
-            WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
-            "/.well-known/openid-configuration" => """{"issuer":"{server}","token_endpoint":"{server}/token","device_authorization_endpoint":"{server}/device"}""",
-            "/device" => """{"device_code":"d","user_code":"AB-CD","verification_uri":"https://honest.test/device","expires_in":60,"interval":1}""",
-            "/token" => """{"error":"access_denied"}""",
-            _ => null,
-        });
+        await using RecordingServer server = await ServeWithIssuerAsync(verificationUri: "https://honest.test/device");
 
         ExampleResult result = await LoginAsync(server, "--yes", "--device");
 
@@ -224,6 +204,20 @@ public sealed class HostileServerTests
         Assert.That(result.ExitCode, Is.EqualTo(1), result.All);
         Assert.That(result.Output, Does.Contain(expected));
     }
+
+    // It is its own issuer, which declines whoever comes with a code, and whose page is at an honest one.
+    private static Task<RecordingServer> ServeWithIssuerAsync(string verificationUri) => ServeAsync(context => context.Request.Path.Value switch
+    {
+        WellKnown + "/sse" => """{"resource":"{server}/sse","authorization_servers":["{server}"]}""",
+        "/.well-known/openid-configuration" =>
+            """
+            {"issuer":"{server}","token_endpoint":"{server}/token","device_authorization_endpoint":"{server}/device",
+            "authorization_endpoint":"https://honest.test/authorize","code_challenge_methods_supported":["S256"]}
+            """,
+        "/device" => $$"""{"device_code":"d","user_code":"AB-CD","verification_uri":"{{verificationUri}}","expires_in":60,"interval":1}""",
+        "/token" => """{"error":"access_denied"}""",
+        _ => null,
+    });
 
     private static Task<RecordingServer> ServeAsync(Func<HttpContext, string?> answer) => RecordingServer.StartAsync(async context =>
     {

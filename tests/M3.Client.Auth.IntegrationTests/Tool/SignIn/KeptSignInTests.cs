@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json.Nodes;
 
 namespace M3.Client.Auth.IntegrationTests.Tool.SignIn;
@@ -12,10 +10,7 @@ public sealed class KeptSignInTests : LoginFixture
     {
         await LoginAsync(code => Server.SignIns.Approve(code));
         ExampleResult first = await RunAsync([], "print");
-        string file = Kept.Single();
-        JsonNode kept = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
-        kept["access_token_expires_at"] = "2026-11-23T12:00:00.0000000+00:00";
-        await File.WriteAllTextAsync(file, kept.ToJsonString());
+        await ExpireAsync();
 
         ExampleResult second = await RunAsync([], "print");
 
@@ -37,10 +32,7 @@ public sealed class KeptSignInTests : LoginFixture
             ["M3_OAUTH2_JWKS_URL"] = $"{M3.IssuerUrl}.well-known/jwks.json",
         };
         await LoginAsync(code => Server.SignIns.Approve(code));
-        string file = Kept.Single();
-        JsonNode kept = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
-        kept["access_token_expires_at"] = "2026-11-23T12:00:00.0000000+00:00";
-        await File.WriteAllTextAsync(file, kept.ToJsonString());
+        await ExpireAsync();
 
         ExampleResult print = await RunAsync(settings, "print");
         ExampleResult logout = await RunAsync(settings, "logout");
@@ -81,10 +73,8 @@ public sealed class KeptSignInTests : LoginFixture
         string issuer = silent.Address.AbsoluteUri.TrimEnd('/');
         kept["issuer"] = issuer;
         File.Delete(Kept.Single());
-        string file = Path.Combine(Folder, $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{issuer}\n{kept["client_id"]}\n{kept["audience"]}")))}.json");
-        await File.WriteAllTextAsync(file, kept.ToJsonString());
-        if (!OperatingSystem.IsWindows())
-            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        string file = Path.Combine(Folder, KeptSignIn.NameOf(issuer, (string)kept["client_id"]!, (string)kept["audience"]!));
+        KeptSignIn.WriteFile(file, kept);
 
         await using Example logout = Example.StartTool(With([]), "logout");
         await silent.FirstArrival;

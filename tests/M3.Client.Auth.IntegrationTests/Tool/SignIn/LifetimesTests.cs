@@ -16,7 +16,7 @@ public sealed class LifetimesTests : ToolFixture
     // Each with what the tool is told for it, and the person's part.
     private static readonly Dictionary<string, Grant> Grants = new()
     {
-        ["device code"] = new(["--device"], AllowDeviceAsync),
+        ["device code"] = new(["--device"], (scene, tool) => scene.AllowShownDeviceAsync(tool)),
         ["authorization code"] = new(["--browser"], AllowInBrowserAsync),
     };
 
@@ -86,13 +86,6 @@ public sealed class LifetimesTests : ToolFixture
         string said = (await script.ReadUntilAsync(_ => true)).Single();
         home.Note([said]);
         return said;
-    }
-
-    private static async Task<IEnumerable<string>> AllowDeviceAsync(SignInScene scene, Example tool)
-    {
-        List<string> shown = await tool.ReadErrorUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
-        await scene.AllowDeviceAsync(shown[^1].Split(SignInHome.BeforeCode)[1]);
-        return shown;
     }
 
     private static async Task<IEnumerable<string>> AllowInBrowserAsync(SignInScene scene, Example tool)

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace M3.Client.Auth.IntegrationTests.Tool.SignIn;
 
 /// <summary>A LocalM3 for each test, and an empty home for whoever signs in there by device code.</summary>
@@ -36,11 +38,17 @@ public abstract class LoginFixture : ToolFixture
 
     protected async Task DecideAsync(Action<string> decide)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (Server.SignIns.WaitingUserCodes.Count == 0)
-            await timer.WaitForNextTickAsync(patience.Token);
+        await Eventually.UntilAsync(() => Server.SignIns.WaitingUserCodes.Count > 0);
         decide(Server.SignIns.WaitingUserCodes.Single());
+    }
+
+    /// <summary>Has the kept access token expire.</summary>
+    protected async Task ExpireAsync()
+    {
+        string file = Kept.Single();
+        JsonNode kept = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
+        KeptSignIn.Expire(kept);
+        await File.WriteAllTextAsync(file, kept.ToJsonString());
     }
 
     private protected Task<ExampleResult> RunAsync(Dictionary<string, string> settings, params string[] arguments) => Example.RunToolAsync(With(settings), arguments);

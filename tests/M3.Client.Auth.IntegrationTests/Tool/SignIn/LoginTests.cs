@@ -163,8 +163,7 @@ public sealed class LoginTests : LoginFixture
         await using Example tool = Example.StartTool(
             With(new() { ["M3_OAUTH2_ISSUER_URL"] = "https://issuer.test", ["M3_OAUTH2_AUDIENCE"] = "m3-api", ["M3_OAUTH2_VALIDATE_AUD"] = "false" }),
             "login", "--issuer", issuer.IssuerUrl, "--audience", "another-api", "--client-id", OidcProvider.OidcProvider.NativeClientId, "--resource", OidcProvider.OidcProvider.Resource);
-        List<string> shown = await tool.ReadErrorUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
-        await issuer.AnswerDeviceAsync(shown[^1].Split(SignInHome.BeforeCode)[1], yes: true);
+        await issuer.AnswerDeviceAsync((await SignInHome.ReadUserCodeAsync(tool.ReadErrorUntilAsync)).UserCode, yes: true);
         ExampleResult result = await tool.FinishAsync();
 
         Assert.That((result.ExitCode, Kept), Is.EqualTo((CodeOf(M3AuthError.InvalidAudience), Array.Empty<string>())), result.All);

@@ -51,8 +51,8 @@ public sealed class LogoutTests
     private Task<ExampleResult> SignInAsync(string person, params string[] arguments) =>
         _home.SignInAsync([.. arguments, "--client-id", _m3.PublicClientId], async tool =>
         {
-            List<string> shown = await tool.ReadErrorUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
-            _m3.SignIns.Approve(shown[^1].Split(SignInHome.BeforeCode)[1], person);
+            (List<string> shown, string userCode) = await SignInHome.ReadUserCodeAsync(tool.ReadErrorUntilAsync);
+            _m3.SignIns.Approve(userCode, person);
             return shown;
         });
 

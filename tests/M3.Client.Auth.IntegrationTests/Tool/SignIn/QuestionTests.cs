@@ -26,8 +26,8 @@ public sealed class QuestionTests
     public async Task Yes_goes_on(string answer)
     {
         await using Example terminal = await AskAsync($"{answer}\n");
-        List<string> shown = await terminal.ReadUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
-        _m3.SignIns.Approve(shown[^1].Split(SignInHome.BeforeCode)[1].Trim());
+        (List<string> shown, string userCode) = await SignInHome.ReadUserCodeAsync(terminal.ReadUntilAsync);
+        _m3.SignIns.Approve(userCode);
         ExampleResult result = _home.Note(await terminal.FinishAsync());
         _home.Note(shown);
         _home.Look();

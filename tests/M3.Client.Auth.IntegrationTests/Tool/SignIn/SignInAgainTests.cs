@@ -12,31 +12,15 @@ public sealed class SignInAgainTests
     {
         await using SignInScene scene = await SignInScene.StartAsync(issuer);
         using var home = new SignInHome();
-        await home.SignInAsync(scene.Login, tool => AllowAsync(scene, tool));
+        await home.SignInAsync(scene.Login, scene.AllowShownDeviceAsync);
         // Somebody else has used the refresh token: the issuer ends the sign-in when it comes again.
         await scene.RefreshAsync(home.RefreshToken);
         await scene.WaitUntilRefusedAsync(home.Look());
 
         ExampleResult ended = await home.RunToolAsync("print");
         string[] command = Regex.Match(ended.All, @"Sign in again: m3-token login (.*?)(\s+See |\s*$)", RegexOptions.Multiline).Groups[1].Value.Split(' ');
-        await home.SignInAsync([.. command, "--yes"], tool => AllowAsync(scene, tool));
+        await home.SignInAsync([.. command, "--yes"], scene.AllowShownDeviceAsync);
 
         Assert.That(await home.PrintAsync(), Is.EqualTo(home.Look()));
-    }
-
-    private static async Task<IEnumerable<string>> AllowAsync(SignInScene scene, Example tool)
-    {
-        List<string> shown = [];
-        try
-        {
-            shown = await tool.ReadErrorUntilAsync(line => line.Contains(SignInHome.BeforeCode, StringComparison.Ordinal));
-            await scene.AllowDeviceAsync(shown[^1].Split(SignInHome.BeforeCode)[1]);
-        }
-        catch (EndOfStreamException)
-        {
-            // It shows no code, and says why in its report.
-        }
-
-        return shown;
     }
 }

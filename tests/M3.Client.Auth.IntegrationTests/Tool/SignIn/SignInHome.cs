@@ -7,8 +7,7 @@ namespace M3.Client.Auth.IntegrationTests.Tool.SignIn;
 /// <summary>A home directory in which a person signs in, and everything that their programs have put out.</summary>
 internal sealed class SignInHome : IDisposable
 {
-    /// <summary>What stands before the code that a person is shown.</summary>
-    public const string BeforeCode = "the code  ";
+    private const string BeforeCode = "the code  ";
 
     private readonly string _home = Directory.CreateTempSubdirectory("m3-home-").FullName;
     private readonly StringBuilder _output = new();
@@ -48,6 +47,14 @@ internal sealed class SignInHome : IDisposable
         ["M3_OAUTH2_DEBUG"] = "true",
         ["DOTNET_EnableDiagnostics"] = "0",
     };
+
+    /// <summary>Reads what the tool shows up to the code that the person types.</summary>
+    /// <param name="readUntil">Reads the stream that it shows it on.</param>
+    public static async Task<(List<string> Shown, string UserCode)> ReadUserCodeAsync(Func<Predicate<string>, Task<List<string>>> readUntil)
+    {
+        List<string> shown = await readUntil(line => line.Contains(BeforeCode, StringComparison.Ordinal));
+        return (shown, shown[^1].Split(BeforeCode)[1].Trim());
+    }
 
     public bool HasTokens(string text) => _accessTokens.Concat(_refreshTokens).Append("eyJ").Any(token => text.Contains(token, StringComparison.Ordinal));
 

@@ -13,8 +13,6 @@ internal abstract class SignInScene : IAsyncDisposable
     /// <summary>Of an access token, in seconds: long enough for a sign-in on a busy machine, short enough to wait for its end.</summary>
     public const int TokenLifetime = 5;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private readonly HttpClient _http = new();
 
     public static IReadOnlyList<string> Issuers { get; } = ["LocalM3", "oidc-provider"];
@@ -31,6 +29,15 @@ internal abstract class SignInScene : IAsyncDisposable
     /// <summary>The person allows the device.</summary>
     public abstract Task AllowDeviceAsync(string userCode);
 
+    /// <summary>The person allows the device by the code that the tool shows.</summary>
+    /// <returns>What it has shown.</returns>
+    public async Task<IEnumerable<string>> AllowShownDeviceAsync(Example tool)
+    {
+        (List<string> shown, string userCode) = await SignInHome.ReadUserCodeAsync(tool.ReadErrorUntilAsync);
+        await AllowDeviceAsync(userCode);
+        return shown;
+    }
+
     /// <summary>The person signs in at the issuer's page, and allows the client.</summary>
     public abstract Task AllowAsync(IPage page);
 
@@ -40,13 +47,7 @@ internal abstract class SignInScene : IAsyncDisposable
     public static async Task<SignInScene> StartAsync(string issuer) => issuer == "LocalM3" ? await LocalScene.StartAsync() : await OidcProviderScene.StartAsync();
 
     /// <summary>Returns when M3 refuses an access token: it has expired, whatever the clocks say.</summary>
-    public async Task WaitUntilRefusedAsync(string accessToken)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
-        while (await CallAsync(accessToken) != HttpStatusCode.Unauthorized)
-            await timer.WaitForNextTickAsync(patience.Token);
-    }
+    public Task WaitUntilRefusedAsync(string accessToken) => Eventually.UntilAsync(async () => await CallAsync(accessToken) == HttpStatusCode.Unauthorized);
 
     /// <summary>What the issuer says to a refresh token that somebody has a copy of.</summary>
     public async Task<(HttpStatusCode Status, string? Error)> RefreshAsync(string refreshToken)

@@ -128,6 +128,12 @@ internal sealed partial class Log
     [LoggerMessage(16, LogLevel.Warning, "The next start will not find this sign-in: {Reason}", EventName = "SignInNotKept")]
     private partial void NotKept(string reason);
 
+    [LoggerMessage(17, LogLevel.Warning, "Redis cannot be reached ({Error}): permits of the shared budget that were granted are spent, and then calls are refused or wait")]
+    public partial void SharedStateAway(string error);
+
+    [LoggerMessage(18, LogLevel.Information, "Redis answers again")]
+    public partial void SharedStateBack();
+
     [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
     private partial void KeysFetched(string address, int usable, string keyIds, int ignored);
 

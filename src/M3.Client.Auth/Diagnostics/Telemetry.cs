@@ -105,7 +105,7 @@ internal sealed class Telemetry : IDisposable
 }
 
 /// <summary>How the budget for one host stands; a pause is one that M3 itself has asked for, and else zero.</summary>
-internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause);
+internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause, string? Problem = null);
 
 /// <summary>The keys in use.</summary>
 internal readonly record struct KeyState(double AgeInSeconds, int Usable, int Ignored);

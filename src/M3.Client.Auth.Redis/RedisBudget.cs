@@ -3,7 +3,7 @@ using StackExchange.Redis;
 namespace M3.Client.Auth;
 
 /// <summary>One subject's permits that this process has, or had within the window.</summary>
-internal sealed class RedisBudget(RedisKey key)
+internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RedisPermit> _permits = new(StringComparer.Ordinal);
@@ -13,6 +13,12 @@ internal sealed class RedisBudget(RedisKey key)
     private int _askers;
 
     public RedisKey Key { get; } = key;
+
+    /// <summary>The line of those who wait.</summary>
+    public RedisKey Line { get; } = line;
+
+    /// <summary>When each of those was seen last.</summary>
+    public RedisKey Seen { get; } = seen;
 
     /// <summary>Held by the one call of this process that waits for a permit; the others wait for their turn.</summary>
     public SemaphoreSlim Turn { get; } = new(1, 1);

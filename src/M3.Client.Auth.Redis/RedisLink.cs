@@ -15,7 +15,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(1);
 
     private readonly IConnectionMultiplexer _connection;
-    private readonly RedisSharedStateOptions _options;
+    private readonly M3AuthRedisOptions _options;
     private readonly TimeProvider _timeProvider;
     private readonly MonotonicClock _clock;
     private readonly ConcurrentBag<RedisPermitPool> _pools = [];
@@ -32,7 +32,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private long _lastId;
     private bool _isAway;
 
-    public RedisLink(IConnectionMultiplexer connection, RedisSharedStateOptions options, TimeProvider timeProvider, Log log)
+    public RedisLink(IConnectionMultiplexer connection, M3AuthRedisOptions options, TimeProvider timeProvider, Log log)
     {
         (_connection, _options, _timeProvider, _log) = (connection, options, timeProvider, log);
         _clock = new MonotonicClock(timeProvider);

@@ -18,13 +18,15 @@ internal sealed class RedisPermitPool : PermitPool
     // What others may wait for.
     private static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
 
-    private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan ShortestNap = TimeSpan.FromMilliseconds(5);
+    // A place in the line is kept for so long for whoever does not ask, and somebody who waits asks well within it.
+    private static readonly TimeSpan PlaceKept = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ShortestNap = TimeSpan.FromMilliseconds(2);
 
     private readonly RedisLink _link;
     private readonly string _origin;
     private readonly TimeProvider _timeProvider;
-    private readonly RedisSharedStateOptions _options;
+    private readonly M3AuthRedisOptions _options;
     private readonly MonotonicClock _clock;
     private readonly ConcurrentDictionary<string, RedisBudget> _bySubject = new(StringComparer.Ordinal);
     private readonly RedisKey _pauseKey;
@@ -33,7 +35,7 @@ internal sealed class RedisPermitPool : PermitPool
     private long _pausedUntil;
     private long _untoldPauseUntil;
 
-    public RedisPermitPool(RedisLink link, string origin, int limit, TimeSpan window, TimeProvider timeProvider, RedisSharedStateOptions options)
+    public RedisPermitPool(RedisLink link, string origin, int limit, TimeSpan window, TimeProvider timeProvider, M3AuthRedisOptions options)
     {
         (_link, _origin, _timeProvider, _options) = (link, origin, timeProvider, options);
         (_limit, _windowTicks) = (limit, window.Ticks);
@@ -80,7 +82,7 @@ internal sealed class RedisPermitPool : PermitPool
         try
         {
             return onWait is null
-                ? await AskAsync(budget, count, cancellationToken).ConfigureAwait(false)
+                ? await AskAsync(budget, count, ticket: "", cancellationToken).ConfigureAwait(false)
                 : await AskInTurnAsync(budget, count, onWait, cancellationToken).ConfigureAwait(false);
         }
         finally
@@ -148,14 +150,20 @@ internal sealed class RedisPermitPool : PermitPool
     private async ValueTask<PermitResult> AskInTurnAsync(RedisBudget budget, int count, Action<TimeSpan> onWait, CancellationToken cancellationToken)
     {
         await budget.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        string ticket = _link.NewId();
+        bool isInLine = true;
         try
         {
             bool isToldWait = false;
             while (true)
             {
-                PermitResult result = await AskAsync(budget, count, cancellationToken).ConfigureAwait(false);
+                PermitResult result = await AskAsync(budget, count, ticket, cancellationToken).ConfigureAwait(false);
                 if (result.Permit is not null)
+                {
+                    isInLine = false;
                     return result;
+                }
+
                 if (result.RetryAfter is { } retryAfter && !isToldWait)
                 {
                     isToldWait = true;
@@ -168,10 +176,13 @@ internal sealed class RedisPermitPool : PermitPool
         finally
         {
             budget.Turn.Release();
+            // Those behind would wait for it to be forgotten.
+            if (isInLine)
+                _ = Detached.Run(() => _link.RunAsync(RedisScripts.Leave, [budget.Line, budget.Seen], Window, [ticket, count]));
         }
     }
 
-    private async Task<PermitResult> AskAsync(RedisBudget budget, int count, CancellationToken cancellationToken)
+    private async Task<PermitResult> AskAsync(RedisBudget budget, int count, string ticket, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         long askedAt = _clock.Now;
@@ -184,8 +195,8 @@ internal sealed class RedisPermitPool : PermitPool
         string id = _link.NewId();
         int most = count + _options.ReserveAhead;
         // Not cancelled: what is granted to nobody would have to be found and taken back.
-        RedisResult[]? answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pauseKey], Window,
-            [Limit, (long)Window.TotalMilliseconds, (long)_options.LongestHold.TotalMilliseconds, count, most, id]).ConfigureAwait(false);
+        RedisResult[]? answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pauseKey, budget.Line, budget.Seen], Window,
+            [Limit, (long)Window.TotalMilliseconds, (long)_options.LongestHold.TotalMilliseconds, count, most, id, ticket, (long)PlaceKept.TotalMilliseconds]).ConfigureAwait(false);
         if (answer is null)
         {
             budget.AddUnanswered(id, most, askedAt);
@@ -247,15 +258,16 @@ internal sealed class RedisPermitPool : PermitPool
     }
 
     private RedisBudget BudgetOf(string? subject) =>
-        _bySubject.GetOrAdd(subject ?? "", static (name, pool) => new RedisBudget(pool._link.Key($"permits:{Hash($"{pool._origin}\n{name}")}")), this);
+        _bySubject.GetOrAdd(subject ?? "", static (name, pool) => pool.NewBudget(name), this);
 
-    // Who reads Redis does not read who calls.
+    private RedisBudget NewBudget(string subject)
+    {
+        // Who reads Redis does not read who calls.
+        string name = Hash($"{_origin}\n{subject}");
+        return new RedisBudget(_link.Key($"permits:{name}"), _link.Key($"line:{name}"), _link.Key($"seen:{name}"));
+    }
+
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
 
-    // Not all at the same moment.
-    private static TimeSpan NapOf(TimeSpan? retryAfter)
-    {
-        TimeSpan nap = retryAfter is not { } time || time > LongestNap ? LongestNap : time < ShortestNap ? ShortestNap : time;
-        return nap + (ShortestNap * Random.Shared.NextDouble());
-    }
+    private static TimeSpan NapOf(TimeSpan? retryAfter) => retryAfter is not { } time || time > LongestNap ? LongestNap : time < ShortestNap ? ShortestNap : time;
 }

@@ -1,7 +1,7 @@
 namespace M3.Client.Auth;
 
 /// <summary>
-/// What Redis does at once, on its own clock. Of each budget there is one sorted set: a permit and when it is free, in milliseconds. Beside the budgets
+/// What Redis does at once, on its own clock. Of each budget there is one sorted set: a permit and when it is free, in milliseconds; and a line of those who wait. Beside the budgets
 /// stands the epoch, a name and a number that grows with each grant: who has seen it knows when data were lost. Each script begins by looking at
 /// it, and answers with a word and what belongs to it.
 /// </summary>
@@ -37,29 +37,65 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// Takes permits. KEYS: 2 the budget, 3 M3's pause. ARGV: 5 the limit, 6 the window and 7 the longest hold in milliseconds, 8 how many at least, 9 how many at
-    /// most, 10 what their names begin with.
+    /// Takes permits. KEYS: 2 the budget, 3 M3's pause, 4 the line of those who wait, 5 when each of them was seen last. ARGV: 5 the limit, 6 the window and 7 the longest
+    /// hold in milliseconds, 8 how many at least, 9 how many at most, 10 what their names begin with, 11 a ticket to wait with, or empty; 12 for how many
+    /// milliseconds a ticket keeps its place when nobody asks with it.
     /// </summary>
+    // A place in the line for each permit that is wanted, so that a rank is how many go first.
     public const string Acquire = Begin +
         """
         if now < tonumber(epoch[3]) then return { 'recovering', tonumber(epoch[3]) - now } end
         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-        local used = redis.call('ZCARD', KEYS[2])
-        local limit, least = tonumber(ARGV[5]), tonumber(ARGV[8])
-        local pause = redis.call('PTTL', KEYS[3])
-        local wait = 0
-        if used + least > limit then
-            local first = redis.call('ZRANGE', KEYS[2], used + least - limit - 1, used + least - limit - 1, 'WITHSCORES')
-            wait = tonumber(first[2]) - now
-            if wait > ARGV[6] * 1 + ARGV[7] / 2 then wait = -1 end
+        for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[12], 'LIMIT', 0, 100)) do
+            redis.call('ZREM', KEYS[4], gone)
+            redis.call('ZREM', KEYS[5], gone)
         end
-        if pause > 0 and wait >= 0 and pause >= wait then return { 'full', used, pause, 1 } end
-        if wait ~= 0 then return { 'full', used, wait, 0 } end
-        local count = math.min(tonumber(ARGV[9]), limit - used)
+        local used, ahead, ticket = redis.call('ZCARD', KEYS[2]), redis.call('ZCARD', KEYS[4]), ARGV[11]
+        local limit, least = tonumber(ARGV[5]), tonumber(ARGV[8])
+        local others = ahead
+        local rank = ticket ~= '' and redis.call('ZRANK', KEYS[4], ticket .. ':1')
+        if rank then ahead, others = rank, others - least end
+        local wait = 0
+        local last = used + ahead + least - limit
+        if last > 0 then
+            wait = -1
+            local first = redis.call('ZRANGE', KEYS[2], last - 1, last - 1, 'WITHSCORES')
+            if first[2] and first[2] - now <= ARGV[6] + ARGV[7] / 2 then wait = first[2] - now end
+        end
+        local pause, paused = redis.call('PTTL', KEYS[3]), 0
+        if pause > 0 and wait >= 0 and pause >= wait then wait, paused = pause, 1 end
+        if wait ~= 0 then
+            if ticket ~= '' then
+                for i = 1, least do
+                    redis.call('ZADD', KEYS[4], 'NX', time[1] * 1000000 + time[2], ticket .. ':' .. i)
+                    redis.call('ZADD', KEYS[5], now, ticket .. ':' .. i)
+                end
+                redis.call('PEXPIRE', KEYS[4], 60000)
+                redis.call('PEXPIRE', KEYS[5], 60000)
+            end
+            return { 'full', used, wait, paused }
+        end
+        if rank then
+            for i = 1, least do
+                redis.call('ZREM', KEYS[4], ticket .. ':' .. i)
+                redis.call('ZREM', KEYS[5], ticket .. ':' .. i)
+            end
+        end
+        local count = math.max(least, math.min(tonumber(ARGV[9]), limit - used - others))
         local free = now + ARGV[6] + ARGV[7]
         for i = 1, count do redis.call('ZADD', KEYS[2], free, ARGV[10] .. ':' .. i) end
         redis.call('PEXPIREAT', KEYS[2], free + 60000)
         return { 'granted', count, used + count, redis.call('HINCRBY', KEYS[1], 'number', 1) }
+        """;
+
+    /// <summary>Gives up a place in the line. KEYS: 2 the line, 3 when each was seen last. ARGV: 5 the ticket, 6 how many permits were wanted with it.</summary>
+    public const string Leave = Begin +
+        """
+        for i = 1, tonumber(ARGV[6]) do
+            redis.call('ZREM', KEYS[2], ARGV[5] .. ':' .. i)
+            redis.call('ZREM', KEYS[3], ARGV[5] .. ':' .. i)
+        end
+        return { 'done', tonumber(epoch[2]) }
         """;
 
     /// <summary>

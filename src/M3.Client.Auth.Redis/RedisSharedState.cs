@@ -1,52 +1,59 @@
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
 namespace M3.Client.Auth;
 
 /// <summary>
 /// One budget for many machines: the permits of each origin's budget in Redis, for every process that has the same Redis and the same
-/// <see cref="RedisSharedStateOptions.KeyPrefix"/>. While Redis keeps its data, all of them together send no more calls of one subject within any window than its limit.
+/// <see cref="M3AuthRedisOptions.KeyPrefix"/>. While Redis keeps its data, all of them together send no more calls of one subject within any window than its limit.
 /// While Redis is away a process spends what it was granted already, and then refuses calls, or waits.
 /// </summary>
 public sealed class RedisSharedState : M3SharedState, IAsyncDisposable, IDisposable
 {
     private readonly IConnectionMultiplexer _connection;
     private readonly bool _ownsConnection;
-    private readonly RedisSharedStateOptions _options;
+    private readonly M3AuthRedisOptions _options;
+    private readonly IDataProtectionProvider? _dataProtection;
+    private readonly bool _isRingInRedis;
     private readonly List<RedisPermitPool> _pools = [];
     private readonly List<(TimeProvider TimeProvider, RedisLink Link)> _links = [];
 
     /// <summary>Uses a connection that the application has, and keeps.</summary>
     /// <param name="connection">The connection. One with <c>AbortOnConnectFail</c> off connects by itself when Redis comes back.</param>
     /// <param name="options">Null: the defaults.</param>
-    /// <exception cref="ArgumentException">An option is none that can be worked with.</exception>
-    public RedisSharedState(IConnectionMultiplexer connection, RedisSharedStateOptions? options = null)
-        : this(connection, options, ownsConnection: false)
+    /// <exception cref="OptionsValidationException">An option is none that can be worked with; each failure names it.</exception>
+    public RedisSharedState(IConnectionMultiplexer connection, M3AuthRedisOptions? options = null)
+        : this(connection, options = (options ?? new M3AuthRedisOptions()).ValidatedCopy(), options.DataProtection, isRingInRedis: false, ownsConnection: false)
     {
     }
 
-    private RedisSharedState(IConnectionMultiplexer connection, RedisSharedStateOptions? options, bool ownsConnection)
+    internal RedisSharedState(IConnectionMultiplexer connection, M3AuthRedisOptions options, IDataProtectionProvider? dataProtection, bool isRingInRedis, bool ownsConnection)
     {
         ArgumentNullException.ThrowIfNull(connection);
-        _options = (options ?? new RedisSharedStateOptions()).Validate();
-        (_connection, _ownsConnection) = (connection, ownsConnection);
+        (_connection, _options, _dataProtection, _isRingInRedis, _ownsConnection) = (connection, options, dataProtection, isRingInRedis, ownsConnection);
     }
 
     /// <summary>Connects to Redis; where it is away now, as soon as it is there.</summary>
-    /// <param name="configuration">As StackExchange.Redis has it, for example <c>redis.example.org:6380,ssl=true,password=...</c>; several hosts for a cluster or a Sentinel.</param>
+    /// <param name="configuration">As <see cref="M3AuthRedisOptions.Configuration"/>.</param>
     /// <param name="options">Null: the defaults.</param>
-    /// <exception cref="ArgumentException">The configuration cannot be understood, or an option is none that can be worked with.</exception>
-    public static async Task<RedisSharedState> ConnectAsync(string configuration, RedisSharedStateOptions? options = null)
+    /// <exception cref="OptionsValidationException">The configuration cannot be understood, or an option is none that can be worked with; each failure names it.</exception>
+    public static async Task<RedisSharedState> ConnectAsync(string configuration, M3AuthRedisOptions? options = null)
     {
-        options = (options ?? new RedisSharedStateOptions()).Validate();
-        return new RedisSharedState(await ConnectionMultiplexer.ConnectAsync(Parse(configuration, options)).ConfigureAwait(false), options, ownsConnection: true);
+        M3AuthRedisOptions copy = CopyWith(configuration, options);
+        ConnectionMultiplexer connection = await ConnectionMultiplexer.ConnectAsync(copy.ToConfigurationOptions()).ConfigureAwait(false);
+        return new RedisSharedState(connection, copy, copy.DataProtection, isRingInRedis: false, ownsConnection: true);
     }
 
     /// <inheritdoc cref="ConnectAsync" />
-    public static RedisSharedState Connect(string configuration, RedisSharedStateOptions? options = null)
+    public static RedisSharedState Connect(string configuration, M3AuthRedisOptions? options = null)
     {
-        options = (options ?? new RedisSharedStateOptions()).Validate();
-        return new RedisSharedState(ConnectionMultiplexer.Connect(Parse(configuration, options)), options, ownsConnection: true);
+        M3AuthRedisOptions copy = CopyWith(configuration, options);
+        return Connect(copy, copy.DataProtection, isRingInRedis: false);
     }
+
+    internal static RedisSharedState Connect(M3AuthRedisOptions options, IDataProtectionProvider? dataProtection, bool isRingInRedis) =>
+        new(ConnectionMultiplexer.Connect(options.ToConfigurationOptions()), options, dataProtection, isRingInRedis, ownsConnection: true);
 
     /// <summary>Gives back what was reserved and not used, and ends.</summary>
     public async ValueTask DisposeAsync()
@@ -77,16 +84,12 @@ public sealed class RedisSharedState : M3SharedState, IAsyncDisposable, IDisposa
         return pool;
     }
 
-    internal static ConfigurationOptions Parse(string configuration, RedisSharedStateOptions options)
+    private static M3AuthRedisOptions CopyWith(string configuration, M3AuthRedisOptions? options)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(configuration);
-        var parsed = ConfigurationOptions.Parse(configuration);
-        // What cannot be asked now is refused now: a call that waits for a connection would find its window gone.
-        (parsed.AbortOnConnectFail, parsed.BacklogPolicy) = (false, BacklogPolicy.FailFast);
-        parsed.ReconnectRetryPolicy = new LinearRetry(500);
-        parsed.AsyncTimeout = parsed.SyncTimeout = (int)options.Timeout.TotalMilliseconds;
-        parsed.ConnectTimeout = Math.Min(parsed.ConnectTimeout, 2000);
-        return parsed;
+        ArgumentNullException.ThrowIfNull(configuration);
+        M3AuthRedisOptions copy = (options ?? new M3AuthRedisOptions()).ValidatedCopy();
+        copy.Configuration = configuration;
+        return copy.ValidatedCopy();
     }
 
     private RedisLink LinkOf(TimeProvider timeProvider, Log log)

@@ -1,5 +1,6 @@
 using System.Text;
 using M3.Client.Auth.IntegrationTests.Budget;
+using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
 namespace M3.Client.Auth.IntegrationTests.Redis;
@@ -158,8 +159,15 @@ public sealed class RedisBudgetTests
     [Test]
     public void What_cannot_be_worked_with_is_named()
     {
-        Assert.That(() => RedisSharedState.Connect("localhost", new RedisSharedStateOptions { KeyPrefix = "a{b" }), Throws.ArgumentException.With.Message.Contains("KeyPrefix must be a name without braces, but is 'a{b'"));
-        Assert.That(() => RedisSharedState.Connect("localhost", new RedisSharedStateOptions { Timeout = TimeSpan.Zero }), Throws.ArgumentException.With.Message.Contains("Timeout must be from 0.05 s to 60 s, but is 0 s"));
+        var options = new M3AuthRedisOptions { KeyPrefix = "a{b", Timeout = TimeSpan.Zero, ReserveAhead = -1, LongestHold = TimeSpan.FromSeconds(1), RecoveryTime = TimeSpan.FromHours(1), OnDataLoss = (DataLoss)7 };
+
+        var error = Assert.Throws<OptionsValidationException>(() => RedisSharedState.Connect("password=geheim", options));
+
+        Assert.That(error!.Failures, Is.EqualTo((string[])[
+            "KeyPrefix must be a name without braces, but is 'a{b'", "ReserveAhead must be from 0 to 10000, but is -1", "OnDataLoss must be Rewrite or WaitWindow, but is 7",
+            "Timeout must be from 0.05 s to 60 s, but is 0 s", "LongestHold must be from 10 s to 3600 s, but is 1 s", "RecoveryTime must be from 1 s to 600 s, but is 3600 s"]));
+        Assert.That(() => RedisSharedState.Connect("password=geheim"), Throws.TypeOf<OptionsValidationException>().With.Message.Contains("Configuration names no host").And.Message.Not.Contains("geheim"));
+        Assert.That(() => RedisSharedState.Connect("localhost,nosuchthing=geheim"), Throws.TypeOf<OptionsValidationException>().With.Message.Contains("Configuration cannot be read").And.Message.Not.Contains("geheim"));
     }
 
     private static Task<string[]> KeysAsync(RedisServer redis) => redis.AskAsync(async (server, _) =>
@@ -183,7 +191,7 @@ public sealed class RedisBudgetTests
 
         public M3Counter M3 { get; private set; } = null!;
 
-        public static async Task<Fleet> StartAsync(int machines, RateLimitMode mode = RateLimitMode.Reject, Action<RedisSharedStateOptions>? configure = null,
+        public static async Task<Fleet> StartAsync(int machines, RateLimitMode mode = RateLimitMode.Reject, Action<M3AuthRedisOptions>? configure = null,
             Func<int, Course>? course = null, TimeSpan? window = null)
         {
             var fleet = new Fleet { Redis = await RedisServer.StartAsync(), _issuer = await TestIssuer.StartAsync() };
@@ -233,9 +241,9 @@ public sealed class RedisBudgetTests
             await Redis.DisposeAsync();
         }
 
-        private async Task AddAsync(RateLimitMode mode, Action<RedisSharedStateOptions>? configure, TimeSpan window)
+        private async Task AddAsync(RateLimitMode mode, Action<M3AuthRedisOptions>? configure, TimeSpan window)
         {
-            var options = new RedisSharedStateOptions { KeyPrefix = "m3-test", Timeout = TimeSpan.FromSeconds(1), LongestHold = TimeSpan.FromSeconds(10), RecoveryTime = TimeSpan.FromSeconds(1) };
+            var options = new M3AuthRedisOptions { KeyPrefix = "m3-test", Timeout = TimeSpan.FromSeconds(1), LongestHold = TimeSpan.FromSeconds(10), RecoveryTime = TimeSpan.FromSeconds(1) };
             configure?.Invoke(options);
             RedisSharedState state = await RedisSharedState.ConnectAsync(Redis.Configuration, options);
             M3AuthOptions settings = _issuer.OptionsWith(_issuer.CreateToken(subject: Subject));

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using StackExchange.Redis;
 
 namespace M3.Client.Auth;
@@ -47,7 +48,10 @@ internal sealed class RedisLink : IAsyncDisposable
 
     public RedisKey Key(string name) => $"{{{_options.KeyPrefix}}}:{name}";
 
-    /// <summary>A name that no other permit has.</summary>
+    /// <summary>What stands in Redis instead of names that are nobody's business.</summary>
+    public static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+
+    /// <summary>A name that nobody else has.</summary>
     public string NewId() => string.Create(CultureInfo.InvariantCulture, $"{_process}:{Interlocked.Increment(ref _lastId)}");
 
     /// <summary>Has a pool's permits looked after.</summary>
@@ -92,25 +96,37 @@ internal sealed class RedisLink : IAsyncDisposable
             await pool.TidyAsync(isLast: true).ConfigureAwait(false);
     }
 
-    private async Task<RedisResult[]?> AskAsync(string script, RedisKey[] keys, TimeSpan window, RedisValue[] arguments)
+    /// <summary>Asks Redis for something, unless it did not answer a moment ago.</summary>
+    /// <param name="ask">Asks it.</param>
+    /// <param name="isProbe">Whether it is asked all the same.</param>
+    /// <returns>Whether it answered, and what. What it did not answer may happen all the same.</returns>
+    public async Task<(bool IsAnswered, T? Answer)> TryAsync<T>(Func<IDatabase, Task<T>> ask, bool isProbe = false)
     {
-        Task<RedisResult>? asking = null;
+        if (!isProbe && Volatile.Read(ref _awayUntil) > _clock.Now)
+            return default;
+        Task<T>? asking = null;
         try
         {
-            RedisValue[] all;
-            lock (_gate)
-                all = [_epochName, _epochNumber, NewId(), (long)Recovery(window).TotalMilliseconds, .. arguments];
-            asking = _connection.GetDatabase().ScriptEvaluateAsync(script, [_epochKey, .. keys], all);
-            RedisResult result = await asking.WaitAsync(_options.Timeout, _timeProvider).ConfigureAwait(false);
+            asking = ask(_connection.GetDatabase());
+            T answer = await asking.WaitAsync(_options.Timeout, _timeProvider).ConfigureAwait(false);
             NoteAnswer();
-            return (RedisResult[])result!;
+            return (true, answer);
         }
         catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
         {
             Detached.Abandon(asking);
             NoteFailure(e);
-            return null;
+            return default;
         }
+    }
+
+    private async Task<RedisResult[]?> AskAsync(string script, RedisKey[] keys, TimeSpan window, RedisValue[] arguments)
+    {
+        RedisValue[] all;
+        lock (_gate)
+            all = [_epochName, _epochNumber, NewId(), (long)Recovery(window).TotalMilliseconds, .. arguments];
+        (_, RedisResult? answer) = await TryAsync(redis => redis.ScriptEvaluateAsync(script, [_epochKey, .. keys], all), isProbe: true).ConfigureAwait(false);
+        return (RedisResult[]?)answer;
     }
 
     /// <summary>Remembers how far the epoch's number has come.</summary>

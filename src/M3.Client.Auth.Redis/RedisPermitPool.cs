@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
-using System.Text;
 using StackExchange.Redis;
 
 namespace M3.Client.Auth;
@@ -40,7 +38,7 @@ internal sealed class RedisPermitPool : PermitPool
         (_link, _origin, _timeProvider, _options) = (link, origin, timeProvider, options);
         (_limit, _windowTicks) = (limit, window.Ticks);
         _clock = new MonotonicClock(timeProvider);
-        _pauseKey = link.Key($"pause:{Hash(origin)}");
+        _pauseKey = link.Key($"pause:{RedisLink.Hash(origin)}");
         link.Watch(this);
     }
 
@@ -263,11 +261,9 @@ internal sealed class RedisPermitPool : PermitPool
     private RedisBudget NewBudget(string subject)
     {
         // Who reads Redis does not read who calls.
-        string name = Hash($"{_origin}\n{subject}");
+        string name = RedisLink.Hash($"{_origin}\n{subject}");
         return new RedisBudget(_link.Key($"permits:{name}"), _link.Key($"line:{name}"), _link.Key($"seen:{name}"));
     }
-
-    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
 
     private static TimeSpan NapOf(TimeSpan? retryAfter) => retryAfter is not { } time || time > LongestNap ? LongestNap : time < ShortestNap ? ShortestNap : time;
 }

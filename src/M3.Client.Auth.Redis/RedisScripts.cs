@@ -114,6 +114,15 @@ internal static class RedisScripts
         return { 'done', tonumber(epoch[2]) }
         """;
 
+    /// <summary>Puts a value in the place of the one that was read. KEYS: 1 the value. ARGV: 1 the one that was read, or empty; 2 the new one; 3 for how many milliseconds.</summary>
+    public const string Replace = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1";
+
+    /// <summary>Lets a lock go that is still one's own. KEYS: 1 the lock. ARGV: 1 who has it.</summary>
+    public const string Unlock = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+
+    /// <summary>Keeps a lock for so much longer. KEYS: 1 the lock. ARGV: 1 who has it; 2 milliseconds.</summary>
+    public const string Prolong = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0";
+
     /// <summary>Looks at the epoch.</summary>
     public const string Look = Begin + "return { 'done', tonumber(epoch[2]) }";
 

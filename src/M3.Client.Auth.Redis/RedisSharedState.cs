@@ -84,6 +84,20 @@ public sealed class RedisSharedState : M3SharedState, IAsyncDisposable, IDisposa
         return pool;
     }
 
+    internal override SharedValues? JoinValues(TimeProvider timeProvider, Log log, Telemetry telemetry)
+    {
+        if (_dataProtection is null)
+        {
+            log.SharesPermitsOnly(_isRingInRedis
+                ? "Data Protection keeps its keys in Redis, where whoever can write could add one. Keep them elsewhere, or set DataProtection"
+                : "there is no Data Protection to seal them with. Set DataProtection, or add it to the application's services");
+            return null;
+        }
+
+        lock (_pools)
+            return new RedisSharedValues(LinkOf(timeProvider, log), _dataProtection, timeProvider, log, telemetry);
+    }
+
     private static M3AuthRedisOptions CopyWith(string configuration, M3AuthRedisOptions? options)
     {
         ArgumentNullException.ThrowIfNull(configuration);

@@ -84,6 +84,16 @@ internal sealed class Telemetry : IDisposable
     /// <summary>The issuer's keys are fetched, with its metadata where those are not known yet.</summary>
     public TimedOperation StartKeyFetch(ActivityContext caller) => Start("m3.fetch_keys", _instruments.KeyFetches, caller);
 
+    /// <summary>A shared value was used, was fetched for all, or was none.</summary>
+    /// <param name="kind">What it is: <c>token</c> or <c>keys</c>.</param>
+    /// <param name="result">What became of it.</param>
+    /// <param name="problem">Why it was none.</param>
+    public void SharedValue(string kind, string result, string? problem = null)
+    {
+        KeyValuePair<string, object?>[] tags = [_client, new("m3.shared_value.kind", kind), new("m3.shared_value.result", result)];
+        _instruments.SharedValues.Add(1, problem is null ? tags : [.. tags, new(ErrorType, problem)]);
+    }
+
     /// <summary>A call waits its turn within M3's rate limit.</summary>
     public TimedOperation StartWait() => Start("m3.wait_for_budget", _instruments.BudgetWaits, Caller);
 

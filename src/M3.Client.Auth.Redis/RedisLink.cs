@@ -96,14 +96,26 @@ internal sealed class RedisLink : IAsyncDisposable
             await pool.TidyAsync(isLast: true).ConfigureAwait(false);
     }
 
-    /// <summary>Asks Redis for something, unless it did not answer a moment ago.</summary>
+    /// <summary>Asks Redis for something that a call can do without, unless it did not answer a moment ago.</summary>
     /// <param name="ask">Asks it.</param>
-    /// <param name="isProbe">Whether it is asked all the same.</param>
     /// <returns>Whether it answered, and what. What it did not answer may happen all the same.</returns>
-    public async Task<(bool IsAnswered, T? Answer)> TryAsync<T>(Func<IDatabase, Task<T>> ask, bool isProbe = false)
+    public async Task<(bool IsAnswered, T? Answer)> TryAsync<T>(Func<IDatabase, Task<T>> ask)
     {
-        if (!isProbe && Volatile.Read(ref _awayUntil) > _clock.Now)
+        if (Volatile.Read(ref _awayUntil) > _clock.Now)
             return default;
+        try
+        {
+            return await AskAsync(ask).ConfigureAwait(false);
+        }
+        catch (RedisServerException)
+        {
+            // It is there, and says no: it is full, say.
+            return default;
+        }
+    }
+
+    private async Task<(bool IsAnswered, T? Answer)> AskAsync<T>(Func<IDatabase, Task<T>> ask)
+    {
         Task<T>? asking = null;
         try
         {
@@ -112,7 +124,7 @@ internal sealed class RedisLink : IAsyncDisposable
             NoteAnswer();
             return (true, answer);
         }
-        catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
+        catch (Exception e) when (e is RedisException and not RedisServerException or TimeoutException or ObjectDisposedException)
         {
             Detached.Abandon(asking);
             NoteFailure(e);
@@ -125,8 +137,17 @@ internal sealed class RedisLink : IAsyncDisposable
         RedisValue[] all;
         lock (_gate)
             all = [_epochName, _epochNumber, NewId(), (long)Recovery(window).TotalMilliseconds, .. arguments];
-        (_, RedisResult? answer) = await TryAsync(redis => redis.ScriptEvaluateAsync(script, [_epochKey, .. keys], all), isProbe: true).ConfigureAwait(false);
-        return (RedisResult[]?)answer;
+        try
+        {
+            (_, RedisResult? answer) = await AskAsync(redis => redis.ScriptEvaluateAsync(script, [_epochKey, .. keys], all)).ConfigureAwait(false);
+            return (RedisResult[]?)answer;
+        }
+        catch (RedisServerException e)
+        {
+            // What can be read only grants nothing.
+            NoteFailure(e);
+            return null;
+        }
     }
 
     /// <summary>Remembers how far the epoch's number has come.</summary>

@@ -102,8 +102,10 @@ internal static class RedisScripts
     /// Says when permits are free. KEYS: 2 the budget. ARGV: from 5 on a permit and milliseconds from now, again and again. Those that are not there are written
     /// anew; one that is free already is taken out.
     /// </summary>
+    // A Redis that is full takes what is written behind a removal.
     public const string Write = Begin +
         """
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
         local last = now
         for i = 5, #ARGV, 2 do
             local free = now + ARGV[i + 1]

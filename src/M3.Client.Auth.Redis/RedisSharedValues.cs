@@ -23,7 +23,7 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
         SharedPurpose purpose, Func<SharedValue, bool> isGood, TimeSpan patience, Func<CancellationToken, Task<SharedValue>> fetch, CancellationToken cancellationToken)
     {
         string name = RedisLink.Hash(string.Join('\n', [purpose.Kind, .. purpose.Parts]));
-        var place = new Place(purpose.Kind, link.Key($"value:{name}"), link.Key($"fetch:{name}"),
+        var place = new Place(purpose.Kind, link.Key($"value:{purpose.Kind}:{name}"), link.Key($"fetch:{purpose.Kind}:{name}"),
             _sealedByName.GetOrAdd(name, static (_, of) => new SealedValues(of.dataProtection, of.purpose), (dataProtection, purpose)));
 
         long until = _clock.Now + patience.Ticks;

@@ -21,6 +21,7 @@ internal sealed class SealedValues(IDataProtectionProvider dataProtection, Share
 
     public byte[] Seal(SharedValue value)
     {
+        Volatile.Write(ref _newest, value.FetchedAt.UtcTicks);
         byte[] open = new byte[HeaderLength + value.Content.Length];
         open[0] = Version;
         BinaryPrimitives.WriteInt64BigEndian(open.AsSpan(1), value.FetchedAt.UtcTicks);

@@ -1,7 +1,5 @@
-using System.Text;
 using M3.Client.Auth.IntegrationTests.Budget;
 using Microsoft.Extensions.Options;
-using StackExchange.Redis;
 
 namespace M3.Client.Auth.IntegrationTests.Redis;
 
@@ -9,14 +7,14 @@ namespace M3.Client.Auth.IntegrationTests.Redis;
 [Parallelizable(ParallelScope.All)]
 public sealed class RedisBudgetTests
 {
-    private const int Limit = 10;
+    private const int Limit = BudgetFleet.Limit;
 
-    private static readonly TimeSpan Window = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Window = BudgetFleet.Window;
 
     [Test]
     public async Task Two_machines_have_one_budget()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 2);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 2);
 
         for (int i = 0; i < Limit; i++)
             await fleet.CallAsync(i % 2);
@@ -35,7 +33,7 @@ public sealed class RedisBudgetTests
     [TestCase(4)]
     public async Task Whoever_waits_is_let_through_and_M3_refuses_nothing(int reserveAhead)
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 4, RateLimitMode.Wait, options => options.ReserveAhead = reserveAhead);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 4, RateLimitMode.Wait, options => options.ReserveAhead = reserveAhead);
 
         await Task.WhenAll(Enumerable.Range(0, 3 * Limit).Select(i => fleet.CallAsync(i % 4)));
 
@@ -45,7 +43,7 @@ public sealed class RedisBudgetTests
     [Test]
     public async Task What_is_reserved_ahead_asks_nobody_and_comes_back_when_nobody_needs_it()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 2, RateLimitMode.Wait, options => options.ReserveAhead = Limit - 1);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 2, RateLimitMode.Wait, options => options.ReserveAhead = Limit - 1);
 
         await fleet.CallAsync(0);
         Assert.That(async () => await fleet.CallWithinAsync(1, Window / 4), Throws.InstanceOf<OperationCanceledException>(), "the first one has all");
@@ -57,14 +55,14 @@ public sealed class RedisBudgetTests
     [Test]
     public async Task M3s_pause_is_everybodys()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 2, course: id => new Course { RefusedWith = id == 0 ? 429 : null }, window: TimeSpan.FromMinutes(1));
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 2, course: id => new Course { RefusedWith = id == 0 ? 429 : null }, window: TimeSpan.FromMinutes(1));
 
         await fleet.CallAsync(0);
         await fleet.Redis.AskAsync(async (_, _) =>
         {
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
             using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-            while (!(await KeysAsync(fleet.Redis)).Any(key => key.Contains(":pause:", StringComparison.Ordinal)))
+            while (!(await fleet.Redis.KeysAsync()).Any(key => key.Contains(":pause:", StringComparison.Ordinal)))
                 await timer.WaitForNextTickAsync(patience.Token);
             return 0;
         });
@@ -76,20 +74,20 @@ public sealed class RedisBudgetTests
     [Test]
     public async Task Redis_sees_no_subject_and_all_keys_are_in_one_slot()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 1);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 1);
         await fleet.CallAsync(0);
 
-        string[] keys = await KeysAsync(fleet.Redis);
+        string[] keys = await fleet.Redis.KeysAsync();
 
         // The epoch, the budget, and the one that the first start was tried with.
         Assert.That(keys, Has.Length.EqualTo(3).And.All.StartsWith("{m3-test}:"));
-        Assert.That(string.Join(' ', keys), Does.Not.Contain(Fleet.Subject));
+        Assert.That(string.Join(' ', keys), Does.Not.Contain(BudgetFleet.Subject));
     }
 
     [Test]
     public async Task Without_Redis_calls_are_refused_at_once_and_the_error_says_why_and_it_heals()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 1);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 1);
         await fleet.CallAsync(0);
         await fleet.Redis.KillAsync();
 
@@ -105,7 +103,7 @@ public sealed class RedisBudgetTests
     [Test]
     public async Task While_Redis_is_away_what_was_reserved_is_spent_and_no_more()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 1, configure: options => options.ReserveAhead = 3);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 1, configure: options => options.ReserveAhead = 3);
         await fleet.CallAsync(0);
         await fleet.Redis.KillAsync();
 
@@ -119,7 +117,7 @@ public sealed class RedisBudgetTests
     [Test, Platform(Include = "Linux", Reason = "SIGSTOP by its number there.")]
     public async Task A_Redis_that_hangs_holds_up_no_call_for_longer_than_its_bound()
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 1);
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 1);
         await fleet.CallAsync(0);
         fleet.Redis.Stop();
 
@@ -135,7 +133,7 @@ public sealed class RedisBudgetTests
     [TestCase(false)]
     public async Task When_Redis_has_lost_its_data_each_machine_writes_its_own_permits_anew(bool isKilled)
     {
-        await using Fleet fleet = await Fleet.StartAsync(machines: 2, RateLimitMode.Wait, window: TimeSpan.FromSeconds(6));
+        await using BudgetFleet fleet = await BudgetFleet.StartAsync(machines: 2, RateLimitMode.Wait, window: TimeSpan.FromSeconds(6));
         await Task.WhenAll(Enumerable.Range(0, Limit).Select(i => fleet.CallAsync(i % 2)));
 
         if (isKilled)
@@ -168,98 +166,5 @@ public sealed class RedisBudgetTests
             "Timeout must be from 0.05 s to 60 s, but is 0 s", "LongestHold must be from 10 s to 3600 s, but is 1 s", "RecoveryTime must be from 1 s to 600 s, but is 3600 s"]));
         Assert.That(() => RedisSharedState.Connect("password=geheim"), Throws.TypeOf<OptionsValidationException>().With.Message.Contains("Configuration names no host").And.Message.Not.Contains("geheim"));
         Assert.That(() => RedisSharedState.Connect("localhost,nosuchthing=geheim"), Throws.TypeOf<OptionsValidationException>().With.Message.Contains("Configuration cannot be read").And.Message.Not.Contains("geheim"));
-    }
-
-    private static Task<string[]> KeysAsync(RedisServer redis) => redis.AskAsync(async (server, _) =>
-    {
-        List<string> keys = [];
-        await foreach (RedisKey key in server.KeysAsync())
-            keys.Add(key.ToString());
-        return keys.ToArray();
-    });
-
-    private sealed class Fleet : IAsyncDisposable
-    {
-        public const string Subject = "the-fleets-subject";
-
-        private readonly List<RedisSharedState> _states = [];
-        private readonly List<HttpClient> _clients = [];
-        private TestIssuer _issuer = null!;
-        private int _lastId = -1;
-
-        public RedisServer Redis { get; private set; } = null!;
-
-        public M3Counter M3 { get; private set; } = null!;
-
-        public static async Task<Fleet> StartAsync(int machines, RateLimitMode mode = RateLimitMode.Reject, Action<M3AuthRedisOptions>? configure = null,
-            Func<int, Course>? course = null, TimeSpan? window = null)
-        {
-            var fleet = new Fleet { Redis = await RedisServer.StartAsync(), _issuer = await TestIssuer.StartAsync() };
-            fleet.M3 = await M3Counter.StartAsync(Limit, window ?? Window, course);
-            for (int i = 0; i < machines; i++)
-                await fleet.AddAsync(mode, configure, window ?? Window);
-            // At the very first start nobody knows whether data were lost.
-            await fleet.CallUntilKnownAsync();
-            return fleet;
-        }
-
-        public Task CallAsync(int machine) => CallWithinAsync(machine, TimeSpan.FromSeconds(60));
-
-        public async Task CallWithinAsync(int machine, TimeSpan time)
-        {
-            using var patience = new CancellationTokenSource(time);
-            using var content = new StringContent($$$"""{"jsonrpc":"2.0","id":{{{Interlocked.Increment(ref _lastId)}}},"method":"tools/call","params":{"name":"any"}}""", Encoding.UTF8, "application/json");
-            using HttpResponseMessage response = await _clients[machine].PostAsync("", content, patience.Token);
-            await response.Content.ReadAsStringAsync(patience.Token);
-        }
-
-        public async Task CallUntilLetThroughAsync(int machine)
-        {
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-            using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
-            while (true)
-            {
-                try
-                {
-                    await CallAsync(machine);
-                    return;
-                }
-                catch (RateLimitExceededException) when (!patience.IsCancellationRequested)
-                {
-                    await timer.WaitForNextTickAsync(patience.Token);
-                }
-            }
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            _clients.ForEach(client => client.Dispose());
-            foreach (RedisSharedState state in _states)
-                await state.DisposeAsync();
-            await M3.DisposeAsync();
-            await _issuer.DisposeAsync();
-            await Redis.DisposeAsync();
-        }
-
-        private async Task AddAsync(RateLimitMode mode, Action<M3AuthRedisOptions>? configure, TimeSpan window)
-        {
-            var options = new M3AuthRedisOptions { KeyPrefix = "m3-test", Timeout = TimeSpan.FromSeconds(1), LongestHold = TimeSpan.FromSeconds(10), RecoveryTime = TimeSpan.FromSeconds(1) };
-            configure?.Invoke(options);
-            RedisSharedState state = await RedisSharedState.ConnectAsync(Redis.Configuration, options);
-            M3AuthOptions settings = _issuer.OptionsWith(_issuer.CreateToken(subject: Subject));
-            (settings.SharedState, settings.RateLimitMode, settings.RateLimitRequests, settings.RateLimitWindow) = (state, mode, Limit, window);
-            _states.Add(state);
-            _clients.Add(M3HttpClient.Create(M3.Endpoint, settings));
-        }
-
-        // A subject of its own, so that the tests' budget is untouched.
-        private async Task CallUntilKnownAsync()
-        {
-            M3AuthOptions settings = _issuer.OptionsWith(_issuer.CreateToken(subject: "warm-up"));
-            (settings.SharedState, settings.RateLimitMode) = (_states[0], RateLimitMode.Wait);
-            await using RecordingServer nobody = await RecordingServer.StartAsync();
-            using HttpClient client = M3HttpClient.Create(nobody.Address, settings);
-            (await client.PostAsync("", new StringContent("""{"jsonrpc":"2.0","id":1,"method":"tools/call"}""", Encoding.UTF8, "application/json"))).Dispose();
-        }
     }
 }

@@ -17,7 +17,9 @@ internal sealed class RedisServer : IAsyncDisposable
 
     private RedisServer(string[] more) => _more = more;
 
-    public string Configuration => $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}";
+    public string Port => _port.ToString(CultureInfo.InvariantCulture);
+
+    public string Configuration => $"127.0.0.1:{Port}";
 
     /// <summary>Starts one; where there is none, Debian's is installed once, and else the test is skipped and says why.</summary>
     public static async Task<RedisServer> StartAsync(params string[] more)
@@ -35,11 +37,27 @@ internal sealed class RedisServer : IAsyncDisposable
         return server;
     }
 
+    /// <summary>Starts a Sentinel that watches another server, and puts its replica in its place a second after that has died.</summary>
+    public static async Task<RedisServer> StartSentinelAsync(RedisServer primary)
+    {
+        var sentinel = new RedisServer([]);
+        string settings = Path.Combine(sentinel._folder, "sentinel.conf");
+        await File.WriteAllTextAsync(settings, $"""
+            port {sentinel.Port}
+            bind 127.0.0.1
+            sentinel monitor primary 127.0.0.1 {primary.Port} 1
+            sentinel down-after-milliseconds primary 1000
+            sentinel failover-timeout primary 3000
+            """);
+        sentinel._server = Example.StartProgram("redis-server", [settings, "--sentinel"]);
+        await sentinel._server.ReadUntilAsync(line => line.Contains("+slave slave", StringComparison.Ordinal));
+        return sentinel;
+    }
+
     /// <summary>Starts it on the same port as before.</summary>
     public async Task StartAgainAsync()
     {
-        _server = Example.StartProgram("redis-server",
-            ["--port", _port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder, "--save", "", "--loglevel", "notice", .. _more]);
+        _server = Example.StartProgram("redis-server", ["--port", Port, "--bind", "127.0.0.1", "--dir", _folder, "--save", "", "--loglevel", "notice", .. _more]);
         await _server.ReadUntilAsync(line => line.Contains("Ready to accept connections", StringComparison.Ordinal));
     }
 
@@ -59,8 +77,21 @@ internal sealed class RedisServer : IAsyncDisposable
     public async Task<T> AskAsync<T>(Func<IServer, IDatabase, Task<T>> ask)
     {
         await using ConnectionMultiplexer connection = await ConnectionMultiplexer.ConnectAsync($"{Configuration},allowAdmin=true");
-        return await ask(connection.GetServers().Single(), connection.GetDatabase());
+        return await ask(connection.GetServer("127.0.0.1", _port), connection.GetDatabase());
     }
+
+    /// <summary>The names of everything that is in it.</summary>
+    public Task<string[]> KeysAsync() => AskAsync(async (server, _) =>
+    {
+        List<string> keys = [];
+        await foreach (RedisKey key in server.KeysAsync())
+            keys.Add(key.ToString());
+        return keys.ToArray();
+    });
+
+    /// <summary>Gives it a command, and returns the answer as text.</summary>
+    public Task<string?> ExecuteAsync(string command, params object[] arguments) =>
+        AskAsync(async (server, _) => (string?)await server.ExecuteAsync(command, arguments));
 
     public async ValueTask DisposeAsync()
     {

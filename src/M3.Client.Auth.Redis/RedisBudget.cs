@@ -8,6 +8,8 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RedisPermit> _permits = new(StringComparer.Ordinal);
     private readonly Stack<RedisPermit> _spare = new();
+    private readonly HashSet<RedisPermit> _untold = [];
+    private bool _isTelling;
     private long _spareUsedAt;
     private bool _isRetired;
     private int _askers;
@@ -95,38 +97,59 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
         lock (_gate)
         {
             for (int i = 1; i <= count; i++)
-                _permits[$"{id}:{i}"] = new RedisPermit(this, $"{id}:{i}", askedAt) { FreeAt = askedAt, IsTold = false };
+            {
+                var permit = new RedisPermit(this, $"{id}:{i}", askedAt);
+                _permits[permit.Id] = permit;
+                Free(permit, askedAt);
+            }
         }
     }
 
-    public void Release(RedisPermit[] permits, long freeAt)
+    /// <returns>Whether somebody has to begin telling Redis: nobody does so now.</returns>
+    public bool Release(RedisPermit[] permits, long freeAt)
     {
         lock (_gate)
         {
             foreach (RedisPermit permit in permits)
-                (permit.FreeAt, permit.IsTold) = (freeAt, false);
+                Free(permit, freeAt);
+            bool begins = !_isTelling;
+            _isTelling = true;
+            return begins;
         }
     }
 
-    /// <summary>What Redis has to be told, and how long each is not free: all that is not free, or what it does not know yet.</summary>
+    /// <summary>Whoever tells Redis asks whether there is more to tell; those that come meanwhile are told together.</summary>
+    /// <param name="now">By the monotonic clock.</param>
+    /// <param name="isHeard">Whether Redis has heard the last ones; else the next look round tells it.</param>
+    /// <param name="told">What to tell.</param>
+    public bool GoOnTelling(long now, bool isHeard, out ToldPermit[] told)
+    {
+        lock (_gate)
+        {
+            told = isHeard ? [.. _untold.Select(permit => permit.At(now, held: 0))] : [];
+            return _isTelling = told.Length > 0;
+        }
+    }
+
+    /// <summary>What Redis has to be told besides: what it did not hear, what calls still hold, and everything where it has lost what it knew.</summary>
     /// <param name="now">By the monotonic clock.</param>
     /// <param name="held">For how long a permit counts that a call holds.</param>
     /// <param name="staleBefore">Whoever holds one that was told of before tells it again.</param>
     /// <param name="all">Whether Redis has lost what it knew.</param>
-    public (RedisPermit Permit, long Ticks, long? FreeAt)[] ToTell(long now, long held, long staleBefore, bool all)
+    public ToldPermit[] LookRound(long now, long held, long staleBefore, bool all)
     {
         lock (_gate)
         {
-            foreach (RedisPermit permit in _permits.Values.Where(permit => permit is { IsTold: true, FreeAt: { } free } && free <= now).ToArray())
+            foreach (RedisPermit permit in _permits.Values.Where(permit => permit.FreeAt <= now && !_untold.Contains(permit)).ToArray())
                 _permits.Remove(permit.Id);
             return [.. from permit in _permits.Values
-                       where all || !permit.IsTold || (permit.FreeAt is null && permit.ToldAt < staleBefore)
-                       select (permit, permit.FreeAt is { } free ? free - now : held, permit.FreeAt)];
+                       where all || _untold.Contains(permit) || (permit.FreeAt is null && permit.ToldAt < staleBefore)
+                       select permit.At(now, held)];
         }
     }
 
     /// <summary>Redis has been told.</summary>
-    public void Told(IEnumerable<(RedisPermit Permit, long Ticks, long? FreeAt)> told, long at)
+    public void Told(IEnumerable<ToldPermit> told, long at)
     {
         lock (_gate)
         {
@@ -134,8 +157,10 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
             {
                 permit.ToldAt = at;
                 // It may have come back meanwhile.
-                permit.IsTold = permit.FreeAt == freeAt;
-                if (permit.IsTold && freeAt <= at)
+                if (permit.FreeAt != freeAt)
+                    continue;
+                _untold.Remove(permit);
+                if (freeAt <= at)
                     _permits.Remove(permit.Id);
             }
         }
@@ -149,7 +174,14 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
             if (now - _spareUsedAt < longest)
                 return;
             while (_spare.TryPop(out RedisPermit? permit))
-                (permit.FreeAt, permit.IsTold) = (now, false);
+                Free(permit, now);
         }
+    }
+
+    // Under the gate.
+    private void Free(RedisPermit permit, long at)
+    {
+        permit.FreeAt = at;
+        _untold.Add(permit);
     }
 }

@@ -16,6 +16,12 @@ internal sealed class RedisPermit(RedisBudget budget, string id, long askedAt)
     /// <summary>When it is free; null: a call holds it.</summary>
     public long? FreeAt;
 
-    /// <summary>Whether Redis knows when it is free.</summary>
-    public bool IsTold = true;
+    /// <summary>What to tell of it at a moment.</summary>
+    public ToldPermit At(long now, long held) => new(this, FreeAt is { } free ? free - now : held, FreeAt);
 }
+
+/// <summary>What Redis is told of a permit.</summary>
+/// <param name="Permit">The permit.</param>
+/// <param name="Ticks">For how long it is not free.</param>
+/// <param name="FreeAt">When it is, as known then.</param>
+internal readonly record struct ToldPermit(RedisPermit Permit, long Ticks, long? FreeAt);

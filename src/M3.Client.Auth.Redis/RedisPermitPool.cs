@@ -46,6 +46,8 @@ internal sealed class RedisPermitPool : PermitPool
 
     public override TimeSpan Window => new(Volatile.Read(ref _windowTicks));
 
+    public override bool IsShared => true;
+
     public override string? Problem => _link.IsAway ? "Redis cannot be reached, which has the budget that this process shares with others" : null;
 
     private long HoldTicks => _options.LongestHold.Ticks;
@@ -72,7 +74,7 @@ internal sealed class RedisPermitPool : PermitPool
         return taken is not null;
     }
 
-    public override async ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan>? onWait, CancellationToken cancellationToken)
+    public override async ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan?>? onWait, CancellationToken cancellationToken)
     {
         RedisBudget budget;
         while (!(budget = BudgetOf(subject)).TryEnter())
@@ -89,19 +91,9 @@ internal sealed class RedisPermitPool : PermitPool
         }
     }
 
-    public override void Release(in Permit permit, TimeSpan grace)
-    {
-        var permits = (RedisPermit[])permit.Holder;
-        permits[0].Budget.Release(permits, _clock.Now + Volatile.Read(ref _windowTicks) + grace.Ticks + _clock.Resolution.Ticks);
-        TellBehind(permits[0].Budget);
-    }
+    public override void Release(in Permit permit, TimeSpan grace) => Free(permit, _clock.Now + Volatile.Read(ref _windowTicks) + grace.Ticks + _clock.Resolution.Ticks);
 
-    public override void Return(in Permit permit)
-    {
-        var permits = (RedisPermit[])permit.Holder;
-        permits[0].Budget.Release(permits, _clock.Now);
-        TellBehind(permits[0].Budget);
-    }
+    public override void Return(in Permit permit) => Free(permit, _clock.Now);
 
     public override void Pause(TimeSpan duration)
     {
@@ -122,7 +114,7 @@ internal sealed class RedisPermitPool : PermitPool
     {
         bool isAllTold = await TellPauseAsync(isProbe: true).ConfigureAwait(false);
         foreach (RedisBudget budget in _bySubject.Values)
-            isAllTold &= await TellAsync(budget, all: true, isProbe: true).ConfigureAwait(false);
+            isAllTold &= await LookRoundAsync(budget, all: true).ConfigureAwait(false);
         return isAllTold;
     }
 
@@ -134,7 +126,7 @@ internal sealed class RedisPermitPool : PermitPool
         foreach ((string subject, RedisBudget budget) in _bySubject)
         {
             budget.ReturnIdle(_clock.Now, isLast ? 0 : LongestIdle.Ticks);
-            await TellAsync(budget, all: false, isProbe: true).ConfigureAwait(false);
+            await LookRoundAsync(budget, all: false).ConfigureAwait(false);
             if (budget.TryRetire())
                 _bySubject.TryRemove(new(subject, budget));
             else
@@ -145,14 +137,17 @@ internal sealed class RedisPermitPool : PermitPool
             await _link.RunAsync(RedisScripts.Look, [], Window, [], isProbe: true).ConfigureAwait(false);
     }
 
-    private async ValueTask<PermitResult> AskInTurnAsync(RedisBudget budget, int count, Action<TimeSpan> onWait, CancellationToken cancellationToken)
+    private async ValueTask<PermitResult> AskInTurnAsync(RedisBudget budget, int count, Action<TimeSpan?> onWait, CancellationToken cancellationToken)
     {
-        await budget.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        Task turn = budget.Turn.WaitAsync(cancellationToken);
+        if (!turn.IsCompleted)
+            onWait(null);
+        await turn.ConfigureAwait(false);
         string ticket = _link.NewId();
         bool isInLine = true;
         try
         {
-            bool isToldWait = false;
+            bool isTold = false;
             while (true)
             {
                 PermitResult result = await AskAsync(budget, count, ticket, cancellationToken).ConfigureAwait(false);
@@ -162,10 +157,10 @@ internal sealed class RedisPermitPool : PermitPool
                     return result;
                 }
 
-                if (result.RetryAfter is { } retryAfter && !isToldWait)
+                if (!isTold)
                 {
-                    isToldWait = true;
-                    onWait(retryAfter);
+                    isTold = result.RetryAfter is not null;
+                    onWait(result.RetryAfter);
                 }
 
                 await Task.Delay(NapOf(result.RetryAfter), _timeProvider, cancellationToken).ConfigureAwait(false);
@@ -194,7 +189,7 @@ internal sealed class RedisPermitPool : PermitPool
         int most = count + _options.ReserveAhead;
         // Not cancelled: what is granted to nobody would have to be found and taken back.
         RedisResult[]? answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pauseKey, budget.Line, budget.Seen], Window,
-            [Limit, (long)Window.TotalMilliseconds, (long)_options.LongestHold.TotalMilliseconds, count, most, id, ticket, (long)PlaceKept.TotalMilliseconds]).ConfigureAwait(false);
+            [Limit, (long)Math.Ceiling(Window.TotalMilliseconds), (long)_options.LongestHold.TotalMilliseconds, count, most, id, ticket, (long)PlaceKept.TotalMilliseconds]).ConfigureAwait(false);
         if (answer is null)
         {
             budget.AddUnanswered(id, most, askedAt);
@@ -225,17 +220,34 @@ internal sealed class RedisPermitPool : PermitPool
     }
 
     // Its caller does not wait: until Redis hears of it the permit counts for longer, never for less.
-    private void TellBehind(RedisBudget budget) => _ = Detached.Run(() => TellAsync(budget, all: false, isProbe: false));
+    private void Free(in Permit permit, long at)
+    {
+        var permits = (RedisPermit[])permit.Holder;
+        RedisBudget budget = permits[0].Budget;
+        if (budget.Release(permits, at))
+            _ = Detached.Run(() => TellFreeAsync(budget));
+    }
 
-    private async Task<bool> TellAsync(RedisBudget budget, bool all, bool isProbe)
+    private async Task TellFreeAsync(RedisBudget budget)
+    {
+        bool isHeard = true;
+        while (budget.GoOnTelling(_clock.Now, isHeard, out ToldPermit[] told))
+            isHeard = await TellAsync(budget, told, isProbe: false).ConfigureAwait(false);
+    }
+
+    private Task<bool> LookRoundAsync(RedisBudget budget, bool all)
     {
         long now = _clock.Now;
-        long held = HoldTicks + Volatile.Read(ref _windowTicks);
-        foreach ((RedisPermit Permit, long Ticks, long? FreeAt)[] part in budget.ToTell(now, held, now - (HoldTicks / 3), all).Chunk(MostTold))
+        return TellAsync(budget, budget.LookRound(now, HoldTicks + Volatile.Read(ref _windowTicks), now - (HoldTicks / 3), all), isProbe: true);
+    }
+
+    private async Task<bool> TellAsync(RedisBudget budget, ToldPermit[] told, bool isProbe)
+    {
+        long now = _clock.Now;
+        foreach (ToldPermit[] part in told.Chunk(MostTold))
         {
-            RedisValue[] arguments = [.. part.SelectMany(told => (RedisValue[])[told.Permit.Id, (long)Math.Ceiling(new TimeSpan(told.Ticks).TotalMilliseconds)])];
-            RedisResult[]? answer = await _link.RunAsync(RedisScripts.Write, [budget.Key], Window, arguments, isProbe).ConfigureAwait(false);
-            if (answer is null)
+            RedisValue[] arguments = [.. part.SelectMany(permit => (RedisValue[])[permit.Permit.Id, (long)Math.Ceiling(new TimeSpan(permit.Ticks).TotalMilliseconds)])];
+            if (await _link.RunAsync(RedisScripts.Write, [budget.Key], Window, arguments, isProbe).ConfigureAwait(false) is null)
                 return false;
             budget.Told(part, now);
         }

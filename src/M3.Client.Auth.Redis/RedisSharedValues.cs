@@ -13,7 +13,8 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
 
     // Whoever fetches says so again and again; who has died is no longer waited for.
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan Nap = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan FirstNap = TimeSpan.FromMilliseconds(40);
+    private static readonly TimeSpan LongestNap = TimeSpan.FromMilliseconds(500);
 
     private readonly MonotonicClock _clock = new(timeProvider);
     private readonly ConcurrentDictionary<string, SealedValues> _sealedByName = new(StringComparer.Ordinal);
@@ -27,6 +28,7 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
             _sealedByName.GetOrAdd(name, static (_, of) => new SealedValues(of.dataProtection, of.purpose), (dataProtection, purpose)));
 
         long until = _clock.Now + patience.Ticks;
+        TimeSpan nap = FirstNap;
         while (true)
         {
             if (await ReadAsync(place).ConfigureAwait(false) is { Value: { } shared } && isGood(shared))
@@ -38,7 +40,9 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
                 return await FetchForAllAsync(place, id, isGood, fetch, cancellationToken).ConfigureAwait(false);
             if (!isAnswered || _clock.Now >= until)
                 return await FetchAsync(place, fetch, cancellationToken).ConfigureAwait(false);
-            await Task.Delay(Nap * (1 + Random.Shared.NextDouble()), timeProvider, cancellationToken).ConfigureAwait(false);
+            // Ten thousand may wait for one.
+            await Task.Delay(nap * (1 + Random.Shared.NextDouble()), timeProvider, cancellationToken).ConfigureAwait(false);
+            nap = nap * 2 < LongestNap ? nap * 2 : LongestNap;
         }
     }
 
@@ -65,7 +69,7 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
     private async Task<SharedValue> FetchAsync(Place place, Func<CancellationToken, Task<SharedValue>> fetch, CancellationToken cancellationToken)
     {
         SharedValue value = await fetch(cancellationToken).ConfigureAwait(false);
-        telemetry.SharedValue(place.Kind, "fetched");
+        telemetry.SharedRead(place.Kind, "fetched");
         await WriteAsync(place, value).ConfigureAwait(false);
         return value;
     }
@@ -85,7 +89,7 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
         SharedValue? value = place.Sealing.Open(bytes, timeProvider.GetUtcNow(), out string? problem);
         if (problem is not null)
         {
-            telemetry.SharedValue(place.Kind, "ignored", problem);
+            telemetry.SharedRead(place.Kind, "ignored", problem);
             if (Interlocked.Exchange(ref _lastProblem, problem) != problem)
                 log.SharedValueIgnored(place.Kind, problem);
         }
@@ -108,7 +112,7 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
 
     private SharedValue Told(Place place, string result, SharedValue value)
     {
-        telemetry.SharedValue(place.Kind, result);
+        telemetry.SharedRead(place.Kind, result);
         return value;
     }
 

@@ -12,6 +12,9 @@ switch (args.FirstOrDefault())
     case "contention":
         await Contention.RunAsync();
         break;
+    case "fleet":
+        await FleetSimulation.RunAsync();
+        break;
     case "guard":
         return await Guard.RunAsync();
     default:

@@ -9,7 +9,10 @@ using M3.Client.Auth;
 int limit = Number(2), windowMilliseconds = Number(3), callers = Number(4), nextId = Number(5), ahead = Number(6);
 await using RedisSharedState shared = await RedisSharedState.ConnectAsync(args[1], new M3AuthRedisOptions
 {
-    ReserveAhead = ahead, LongestHold = TimeSpan.FromSeconds(10), RecoveryTime = TimeSpan.FromSeconds(2), Timeout = TimeSpan.FromSeconds(1),
+    ReserveAhead = ahead,
+    LongestHold = TimeSpan.FromSeconds(10),
+    RecoveryTime = TimeSpan.FromSeconds(2),
+    Timeout = TimeSpan.FromSeconds(1),
 });
 M3AuthOptions options = M3AuthOptions.FromEnvironment();
 options.SharedState = shared;

@@ -33,8 +33,9 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
         if (count > permits.Limit)
             throw new RateLimitExceededException(null, $"a batch of {count.ToString(CultureInfo.InvariantCulture)} tool calls never fits into the limit of {Rate}");
 
-        ValueTask<PermitResult> acquiring = permits.AcquireAsync(subject, count, mode == RateLimitMode.Wait ? TellWait : null, cancellationToken);
-        PermitResult result = acquiring.IsCompletedSuccessfully ? acquiring.Result : await TimeAsync(acquiring).ConfigureAwait(false);
+        PermitResult result = mode == RateLimitMode.Wait
+            ? await WaitAsync(subject, count, cancellationToken).ConfigureAwait(false)
+            : await permits.AcquireAsync(subject, count, onWait: null, cancellationToken).ConfigureAwait(false);
         if (result.Permit is { } permit)
             return permit;
         string why = result.Problem ?? (result.IsPaused ? "M3 asked for a pause (Retry-After)" : $"limit of {Rate} reached");
@@ -57,19 +58,23 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
     /// <summary>How many calls of one subject there may be within any window, and how many there have been.</summary>
     public PermitCount Count(string? subject) => permits.Count(subject);
 
+    /// <inheritdoc cref="PermitPool.IsShared" />
+    public bool IsShared => permits.IsShared;
+
     /// <summary>Why no call is let through although the limit may not be reached; null: nothing stands in the way.</summary>
     public string? Problem => permits.Problem;
 
     /// <summary>The budget in words, for the log.</summary>
     public string Describe(string? subject) => $"{permits.Count(subject).Left.ToString(CultureInfo.InvariantCulture)} left of {Rate}";
 
-    private async ValueTask<PermitResult> TimeAsync(ValueTask<PermitResult> acquiring)
+    private async ValueTask<PermitResult> WaitAsync(string? subject, int count, CancellationToken cancellationToken)
     {
-        TimedOperation operation = telemetry.StartWait();
+        // What need not wait is no wait, wherever it is asked for.
+        TimedOperation? wait = null;
         string? error = null;
         try
         {
-            return await acquiring.ConfigureAwait(false);
+            return await permits.AcquireAsync(subject, count, OnWait, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -78,7 +83,14 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
         }
         finally
         {
-            operation.End(error);
+            wait?.End(error);
+        }
+
+        void OnWait(TimeSpan? time)
+        {
+            wait ??= telemetry.StartWait();
+            if (time is { } known)
+                TellWait(known);
         }
     }
 

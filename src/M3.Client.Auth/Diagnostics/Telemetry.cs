@@ -88,10 +88,10 @@ internal sealed class Telemetry : IDisposable
     /// <param name="kind">What it is: <c>token</c> or <c>keys</c>.</param>
     /// <param name="result">What became of it.</param>
     /// <param name="problem">Why it was none.</param>
-    public void SharedValue(string kind, string result, string? problem = null)
+    public void SharedRead(string kind, string result, string? problem = null)
     {
         KeyValuePair<string, object?>[] tags = [_client, new("m3.shared_value.kind", kind), new("m3.shared_value.result", result)];
-        _instruments.SharedValues.Add(1, problem is null ? tags : [.. tags, new(ErrorType, problem)]);
+        _instruments.SharedReads.Add(1, problem is null ? tags : [.. tags, new(ErrorType, problem)]);
     }
 
     /// <summary>A call waits its turn within M3's rate limit.</summary>
@@ -101,8 +101,8 @@ internal sealed class Telemetry : IDisposable
 
     public IEnumerable<Measurement<double>> MeasureKeys(Func<KeyState, double> what) => Keys?.Invoke() is { } keys ? [new(what(keys), _client)] : [];
 
-    public IEnumerable<Measurement<double>> MeasureBudgets(Func<BudgetState, double> what) => Budgets is null ? []
-        : Budgets().Select(budget => new Measurement<double>(what(budget), _client, new("server.address", budget.Host), new("server.port", budget.Port)));
+    public IEnumerable<Measurement<double>> MeasureBudgets(Func<BudgetState, double?> what) => Budgets is null ? []
+        : Budgets().Where(budget => what(budget) is not null).Select(budget => new Measurement<double>(what(budget)!.Value, _client, new("server.address", budget.Host), new("server.port", budget.Port)));
 
     public void Dispose() => _instruments.Remove(this);
 
@@ -115,7 +115,7 @@ internal sealed class Telemetry : IDisposable
 }
 
 /// <summary>How the budget for one host stands; a pause is one that M3 itself has asked for, and else zero.</summary>
-internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause, string? Problem = null);
+internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause, bool IsShared = false, string? Problem = null);
 
 /// <summary>The keys in use.</summary>
 internal readonly record struct KeyState(double AgeInSeconds, int Usable, int Ignored);

@@ -46,7 +46,7 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
         return isTaken;
     }
 
-    public override ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan>? onWait, CancellationToken cancellationToken)
+    public override ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan?>? onWait, CancellationToken cancellationToken)
     {
         if (onWait is not null)
             return AcquireInTurnAsync(subject ?? "", count, onWait, cancellationToken);
@@ -88,12 +88,15 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
         return new PermitCount(limit, used, new TimeSpan(Math.Max(Volatile.Read(ref _pausedUntil) - now, 0)));
     }
 
-    private async ValueTask<PermitResult> AcquireInTurnAsync(string subject, int count, Action<TimeSpan> onWait, CancellationToken cancellationToken)
+    private async ValueTask<PermitResult> AcquireInTurnAsync(string subject, int count, Action<TimeSpan?> onWait, CancellationToken cancellationToken)
     {
         while (true)
         {
             SubjectPermits permits = PermitsOf(subject, _clock.Now);
-            await permits.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+            Task turn = permits.Turn.WaitAsync(cancellationToken);
+            if (!turn.IsCompleted)
+                onWait(null);
+            await turn.ConfigureAwait(false);
             try
             {
                 bool isTold = false;
@@ -102,10 +105,10 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
                 {
                     if (result.Permit is not null)
                         return result;
-                    if (result.RetryAfter is { } retryAfter && !isTold)
+                    if (!isTold)
                     {
-                        isTold = true;
-                        onWait(retryAfter);
+                        isTold = result.RetryAfter is not null;
+                        onWait(result.RetryAfter);
                     }
 
                     await waiter.SleepAsync(NapOf(result.RetryAfter), timeProvider, cancellationToken).ConfigureAwait(false);

@@ -22,9 +22,9 @@ internal abstract class PermitPool
     /// <summary>Takes permits, waiting its turn for them where that is wanted.</summary>
     /// <param name="subject">The token's; null: none.</param>
     /// <param name="count">How many: all of them or none.</param>
-    /// <param name="onWait">Told how long the wait is, once it is known; null: do not wait.</param>
+    /// <param name="onWait">Told that the call waits, and how long, once that is known; null: do not wait.</param>
     /// <param name="cancellationToken">Ends the wait. Whoever is cancelled has taken nothing.</param>
-    public abstract ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan>? onWait, CancellationToken cancellationToken);
+    public abstract ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan?>? onWait, CancellationToken cancellationToken);
 
     /// <summary>The call's answer has ended: a window later its permits are free.</summary>
     /// <param name="permit">The call's.</param>
@@ -39,6 +39,9 @@ internal abstract class PermitPool
 
     /// <summary>How a subject's permits stand now.</summary>
     public abstract PermitCount Count(string? subject);
+
+    /// <summary>Whether other processes have a share of it, somewhere that may be out of reach.</summary>
+    public virtual bool IsShared => false;
 
     /// <summary>Why no permits can be had although there may be some, as a sentence about the budget; null: nothing stands in the way.</summary>
     public virtual string? Problem => null;

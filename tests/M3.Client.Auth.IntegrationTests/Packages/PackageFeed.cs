@@ -12,7 +12,7 @@ public sealed class PackageFeed
 {
     public const string Version = "0.1.0";
 
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
     private static readonly string Root = Directory.CreateTempSubdirectory("m3-packages-").FullName;
 
     public static string Folder { get; } = Path.Combine(Root, "feed");

@@ -125,6 +125,10 @@ public sealed class StructuredLogTests
         log.WaitingForBudget(TimeSpan.FromSeconds(42));
         log.SignInNotKept(token);
         log.SignedIn(token, token, ClientFixture.Noon);
+        log.SharedStateAway(nameof(TimeoutException));
+        log.SharedStateBack();
+        log.SharedValueIgnored("token", "not_authentic");
+        log.SharesPermitsOnly("there is no Data Protection to seal them with");
         log.LimitsDiffer("https://m3.test:443", 100, TimeSpan.FromHours(1));
         log.RepeatsInside("m3", "ResilienceHandler");
         log.TimeoutOutside("m3", "ResilienceHandler");

@@ -8,7 +8,7 @@ namespace M3.Client.Auth.Tests.Diagnostics;
 [Parallelizable(ParallelScope.All)]
 public sealed partial class TelemetryPageTests
 {
-    private static readonly string[] Labels = ["m3_client_name", "error_type", "m3_refused_by", "server_address", "server_port", "le"];
+    private static readonly string[] Labels = ["m3_client_name", "error_type", "m3_refused_by", "m3_shared_value_kind", "m3_shared_value_result", "server_address", "server_port", "le"];
 
     [Test]
     public void Every_instrument_has_its_row_and_no_other() =>

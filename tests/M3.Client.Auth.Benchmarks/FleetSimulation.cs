@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.IdentityModel.Tokens;
+using StackExchange.Redis;
+
+namespace M3.Client.Auth.Benchmarks;
+
+/// <summary>
+/// Fleets of up to 10,000 workers on one Redis, all with one subject and one client: each a shared state and a provider of its own, in this one process and over one
+/// connection. What the issuer sees when all start at once, what Redis has to do when all of them wait for permits, and what it keeps. Run with <c>fleet</c>; needs redis-server.
+/// </summary>
+internal static class FleetSimulation
+{
+    private static readonly TimeSpan Waiting = TimeSpan.FromSeconds(30);
+
+    public static async Task RunAsync()
+    {
+        Console.WriteLine("workers   token requests   key fetches   until all have both   Redis operations a second, all waiting   of Redis's one core   bytes of the budget and its line");
+        foreach (int workers in (int[])[1, 10, 100, 1_000, 10_000])
+            await RunAsync(workers);
+    }
+
+    private static async Task RunAsync(int workers)
+    {
+        using var redis = new RedisProcess();
+        using var issuer = new CountingIssuer();
+        var ring = new EphemeralDataProtectionProvider();
+        RedisSharedState[] states = [.. Enumerable.Range(0, workers).Select(_ => new RedisSharedState(redis.Connection, new M3AuthRedisOptions { DataProtection = ring, RecoveryTime = TimeSpan.FromSeconds(1), Timeout = TimeSpan.FromSeconds(10) }))];
+        M3AuthOptions[] settings = [.. states.Select(state => SettingsOf(issuer, state))];
+        M3TokenProvider[] providers = [.. settings.Select(options => new M3TokenProvider(options))];
+
+        long start = Stopwatch.GetTimestamp();
+        await Task.WhenAll(providers.Select(provider => Task.Run(async () => await provider.GetTokenAsync())));
+        TimeSpan cold = Stopwatch.GetElapsedTime(start);
+
+        using var stop = new CancellationTokenSource();
+        Task[] calling = [.. providers.Select((provider, i) => Task.Run(() => CallAsync(provider, settings[i], stop.Token)))];
+        // Until the budget is spent, and everybody stands in line.
+        await Task.Delay(TimeSpan.FromSeconds(10));
+        IServer server = redis.Connection.GetServers().Single();
+        (long before, double busyBefore) = await ReadAsync(server);
+        await Task.Delay(Waiting);
+        (long after, double busyAfter) = await ReadAsync(server);
+        long bytes = 0;
+        await foreach (RedisKey key in server.KeysAsync())
+        {
+            if (!key.ToString().Contains(":value:", StringComparison.Ordinal))
+                bytes += (long)await redis.Connection.GetDatabase().ExecuteAsync("MEMORY", "USAGE", key);
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{workers,7} {issuer.TokenRequests,16} {issuer.KeyFetches,13} {cold.TotalSeconds,19:0.00} s {(after - before) / Waiting.TotalSeconds,40:0} {(busyAfter - busyBefore) / Waiting.TotalSeconds,21:p1} {bytes,34}"));
+        await stop.CancelAsync();
+        await Task.WhenAll(calling);
+        foreach (M3TokenProvider provider in providers)
+            provider.Dispose();
+        await Task.WhenAll(states.Select(state => state.DisposeAsync().AsTask()));
+    }
+
+    private static M3AuthOptions SettingsOf(CountingIssuer issuer, RedisSharedState state) => new()
+    {
+        IssuerUrl = Fixture.Issuer,
+        Audience = Fixture.Audience,
+        TokenSource = TokenSources.ClientCredentials("fleet", "made-up"),
+        BackchannelHttpHandler = issuer,
+        SharedState = state,
+        RateLimitMode = RateLimitMode.Wait,
+    };
+
+    // M3's own limit: 100 of them get through, and the others wait.
+    private static async Task CallAsync(M3TokenProvider provider, M3AuthOptions options, CancellationToken cancellationToken)
+    {
+        using var invoker = new HttpMessageInvoker(new M3AuthHandler(provider, options) { InnerHandler = new EndHandler() });
+        try
+        {
+            while (true)
+                await invoker.SendAsync(new HttpRequestMessage(HttpMethod.Post, "https://m3.example/sse"), cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // It is over.
+        }
+    }
+
+    // Commands of clients, those within scripts counted too; seconds of the processor.
+    private static async Task<(long Commands, double Busy)> ReadAsync(IServer server)
+    {
+        string text = (await server.InfoRawAsync())!;
+        double Value(string name) => double.Parse(text.Split('\n').Single(line => line.StartsWith(name + ":", StringComparison.Ordinal)).Split(':')[1], CultureInfo.InvariantCulture);
+        return ((long)Value("total_commands_processed"), Value("used_cpu_sys") + Value("used_cpu_user"));
+    }
+
+    /// <summary>An issuer that takes a tenth of a second for an answer.</summary>
+    private sealed class CountingIssuer : HttpMessageHandler
+    {
+        private readonly Fixture _fixture = new();
+        private int _tokenRequests, _keyFetches;
+
+        public int TokenRequests => _tokenRequests;
+
+        public int KeyFetches => _keyFetches;
+
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            await Task.Delay(100, cancellationToken);
+            string body = request.RequestUri!.AbsolutePath switch
+            {
+                "/token" => Count(ref _tokenRequests, $$"""{"access_token":"{{_fixture.Token(SecurityAlgorithms.RsaSha256)}}","token_type":"Bearer","expires_in":3600}"""),
+                "/jwks" => Count(ref _keyFetches, Encoding.UTF8.GetString(_fixture.Jwks.Span)),
+                _ => $$"""{"issuer":"{{Fixture.Issuer}}","jwks_uri":"{{Fixture.Issuer}}jwks","token_endpoint":"{{Fixture.Issuer}}token"}""",
+            };
+            return new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request, Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        }
+
+        private static string Count(ref int count, string body)
+        {
+            Interlocked.Increment(ref count);
+            return body;
+        }
+    }
+}

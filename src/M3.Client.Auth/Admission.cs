@@ -117,7 +117,7 @@ internal sealed class Admission(M3AuthOptions options, IM3TokenProvider tokens, 
     private static BudgetState StateOf(Origin origin, RequestBudget budget, string? subject)
     {
         PermitCount count = budget.Count(subject);
-        return new BudgetState(origin.Host, origin.Port, count.Limit, count.Used, count.Left, budget.Window, count.Pause);
+        return new BudgetState(origin.Host, origin.Port, count.Limit, count.Used, count.Left, budget.Window, count.Pause, budget.Problem);
     }
 
     private RequestBudget NewBudget(Origin origin)

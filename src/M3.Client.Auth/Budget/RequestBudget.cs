@@ -37,7 +37,7 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
         PermitResult result = acquiring.IsCompletedSuccessfully ? acquiring.Result : await TimeAsync(acquiring).ConfigureAwait(false);
         if (result.Permit is { } permit)
             return permit;
-        string why = result.IsPaused ? "M3 asked for a pause (Retry-After)" : $"limit of {Rate} reached";
+        string why = result.Problem ?? (result.IsPaused ? "M3 asked for a pause (Retry-After)" : $"limit of {Rate} reached");
         throw new RateLimitExceededException(result.RetryAfter, result.RetryAfter is { } retryAfter
             ? $"{why}; retry after {Duration.Describe(retryAfter)}"
             : $"{why} by calls that M3 has not answered yet; retry when one is answered");
@@ -56,6 +56,9 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
 
     /// <summary>How many calls of one subject there may be within any window, and how many there have been.</summary>
     public PermitCount Count(string? subject) => permits.Count(subject);
+
+    /// <summary>Why no call is let through although the limit may not be reached; null: nothing stands in the way.</summary>
+    public string? Problem => permits.Problem;
 
     /// <summary>The budget in words, for the log.</summary>
     public string Describe(string? subject) => $"{permits.Count(subject).Left.ToString(CultureInfo.InvariantCulture)} left of {Rate}";

@@ -28,6 +28,7 @@ internal sealed class Instruments
         Refused = meter.CreateCounter<long>("m3.client.auth.request.refused", "{request}", "Requests that failed with a typed error, here or by M3's answer.");
         Retried = meter.CreateCounter<long>("m3.client.auth.request.retried", "{request}", "Requests sent once more with a newer token after M3's 401.");
         Renewals = meter.CreateCounter<long>("m3.client.auth.token.renewals", "{renewal}", "Tokens that took the place of another or of none, and attempts that failed.");
+        SharedValues = meter.CreateCounter<long>("m3.client.auth.shared_value.reads", "{value}", "Tokens and key sets that processes share: used, fetched for all, or ignored.");
         TokenRequests = CreateHistogram("m3.client.auth.token.request.duration", "How long a token source that is not polled took.", Fetches);
         KeyFetches = CreateHistogram("m3.client.auth.keys.fetch.duration", "How long the issuer's metadata and keys took to fetch.", Fetches);
         BudgetWaits = CreateHistogram("m3.client.auth.budget.wait.duration", "How long calls waited for their turn within M3's rate limit.", Waits);
@@ -37,6 +38,7 @@ internal sealed class Instruments
         Observe("m3.client.auth.keys.ignored", "{key}", "Keys of the issuer that cannot be used.", Math.Max, client => client.MeasureKeys(keys => keys.Ignored));
         Observe("m3.client.auth.budget.limit", "{call}", "Tool calls that M3 takes within its window.", Math.Min, client => client.MeasureBudgets(budget => budget.Limit));
         Observe("m3.client.auth.budget.used", "{call}", "Tool calls that count now.", Math.Max, client => client.MeasureBudgets(budget => budget.Used));
+        Observe("m3.client.auth.budget.reachable", "1", "1, or 0 while the budget that processes share cannot be reached.", Math.Min, client => client.MeasureBudgets(budget => budget.Problem is null ? 1 : 0));
         Observe("m3.client.auth.budget.left", "{call}", "Tool calls that could go out now.", Math.Min, client => client.MeasureBudgets(budget => budget.Left));
 
         Histogram<double> CreateHistogram(string name, string description, double[] boundaries) =>
@@ -62,6 +64,8 @@ internal sealed class Instruments
     public readonly Counter<long> Retried;
 
     public readonly Counter<long> Renewals;
+
+    public readonly Counter<long> SharedValues;
 
     public readonly Histogram<double> TokenRequests;
 

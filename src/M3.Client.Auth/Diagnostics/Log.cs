@@ -128,6 +128,18 @@ internal sealed partial class Log
     [LoggerMessage(16, LogLevel.Warning, "The next start will not find this sign-in: {Reason}", EventName = "SignInNotKept")]
     private partial void NotKept(string reason);
 
+    [LoggerMessage(17, LogLevel.Warning, "Redis cannot be reached ({Error}): permits of the shared budget that were granted are spent, and then calls are refused or wait")]
+    public partial void SharedStateAway(string error);
+
+    [LoggerMessage(18, LogLevel.Information, "Redis answers again")]
+    public partial void SharedStateBack();
+
+    [LoggerMessage(19, LogLevel.Warning, "A shared value ({Kind}) is ignored: {Problem}. Do all processes have the same Data Protection keys and application name?")]
+    public partial void SharedValueIgnored(string kind, string problem);
+
+    [LoggerMessage(26, LogLevel.Information, "Redis shares the budget's permits only, neither tokens nor keys: {Reason}")]
+    public partial void SharesPermitsOnly(string reason);
+
     [LoggerMessage(20, LogLevel.Information, "Keys fetched from {Address}: {Usable} usable ({KeyIds}), {Ignored} ignored")]
     private partial void KeysFetched(string address, int usable, string keyIds, int ignored);
 

@@ -84,6 +84,16 @@ internal sealed class Telemetry : IDisposable
     /// <summary>The issuer's keys are fetched, with its metadata where those are not known yet.</summary>
     public TimedOperation StartKeyFetch(ActivityContext caller) => Start("m3.fetch_keys", _instruments.KeyFetches, caller);
 
+    /// <summary>A shared value was used, was fetched for all, or was none.</summary>
+    /// <param name="kind">What it is: <c>token</c> or <c>keys</c>.</param>
+    /// <param name="result">What became of it.</param>
+    /// <param name="problem">Why it was none.</param>
+    public void SharedValue(string kind, string result, string? problem = null)
+    {
+        KeyValuePair<string, object?>[] tags = [_client, new("m3.shared_value.kind", kind), new("m3.shared_value.result", result)];
+        _instruments.SharedValues.Add(1, problem is null ? tags : [.. tags, new(ErrorType, problem)]);
+    }
+
     /// <summary>A call waits its turn within M3's rate limit.</summary>
     public TimedOperation StartWait() => Start("m3.wait_for_budget", _instruments.BudgetWaits, Caller);
 
@@ -105,7 +115,7 @@ internal sealed class Telemetry : IDisposable
 }
 
 /// <summary>How the budget for one host stands; a pause is one that M3 itself has asked for, and else zero.</summary>
-internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause);
+internal readonly record struct BudgetState(string Host, int Port, int Limit, int Used, int Left, TimeSpan Window, TimeSpan Pause, string? Problem = null);
 
 /// <summary>The keys in use.</summary>
 internal readonly record struct KeyState(double AgeInSeconds, int Usable, int Ignored);

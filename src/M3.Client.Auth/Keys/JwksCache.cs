@@ -13,11 +13,6 @@ namespace M3.Client.Auth;
 /// </summary>
 internal sealed class JwksCache : IDisposable
 {
-    private const double RefreshFrom = 0.80;
-    private const double RefreshJitter = 0.05;
-
-    private static readonly TimeSpan StaleLimit = TimeSpan.FromHours(24);
-
     private readonly TimeSpan _lifetime;
     private readonly JwksFetcher _fetcher;
     private readonly Log _log;
@@ -30,7 +25,10 @@ internal sealed class JwksCache : IDisposable
     private readonly Backoff _backoff = new();
     private readonly RefetchAllowance _allowance = new();
     private readonly SingleFlight<KeySet> _fetch;
+    private readonly bool _isSharing;
     private Moment _lastFetch;
+    private DateTimeOffset? _fetchedAt;
+    private bool _mayBeShared;
     private BackchannelException? _lastFailure;
     private JwksSnapshot? _snapshot;
     private long _nextCheckUtcTicks = long.MaxValue;
@@ -42,10 +40,12 @@ internal sealed class JwksCache : IDisposable
     /// <param name="metadata">Says where.</param>
     /// <param name="log">Told when keys come, and when they no longer do.</param>
     /// <param name="telemetry">Told of each fetch, and asks for the keys' state.</param>
-    public JwksCache(TimeSpan lifetime, TimeProvider timeProvider, Backchannel backchannel, IssuerMetadata metadata, Log log, Telemetry telemetry)
+    /// <param name="sharing">Has documents that other processes fetched; null: none.</param>
+    public JwksCache(TimeSpan lifetime, TimeProvider timeProvider, Backchannel backchannel, IssuerMetadata metadata, Log log, Telemetry telemetry, JwksSharing? sharing = null)
     {
         _lifetime = lifetime;
-        _fetcher = new JwksFetcher(backchannel, metadata, log);
+        _fetcher = new JwksFetcher(backchannel, metadata, sharing, timeProvider, log);
+        _isSharing = sharing is not null;
         _log = log;
         _telemetry = telemetry;
         _clock = new Clock(timeProvider);
@@ -83,18 +83,7 @@ internal sealed class JwksCache : IDisposable
         lock (_gate)
         {
             Moment now = _clock.Now;
-            TimeSpan cooldown = _allowance.Remaining(now);
-            return new JwksStatus
-            {
-                State = _snapshot?.StateAt(now) ?? JwksState.Empty,
-                FetchedAt = _snapshot?.FetchedAt.Utc,
-                FreshUntil = _snapshot?.FreshUntil.Utc,
-                UsableUntil = _snapshot?.UsableUntil.Utc,
-                CoolingDownUntil = cooldown > TimeSpan.Zero ? now.Utc + cooldown : null,
-                UsableKeys = _snapshot?.Keys.Describe() ?? [],
-                IgnoredKeys = _snapshot?.Keys.Ignored ?? [],
-                LastError = _lastFailure?.Message,
-            };
+            return JwksStatus.Of(_snapshot, now, _allowance.Remaining(now), _lastFailure?.Message);
         }
     }
 
@@ -106,16 +95,19 @@ internal sealed class JwksCache : IDisposable
     /// <exception cref="JwksUnavailableException">The issuer could not be asked.</exception>
     public async ValueTask<KeySet> RefetchAsync(KeySet seen, string reason, CancellationToken cancellationToken)
     {
+        // Keys that another process fetched are no answer: they may be older than the token.
+        bool hasWaited = await WaitForSharedAsync(cancellationToken).ConfigureAwait(false);
         Task fetch;
         lock (_gate)
         {
-            if (!ReferenceEquals(_snapshot!.Keys, seen))
+            bool hasChanged = !ReferenceEquals(_snapshot!.Keys, seen);
+            if (hasChanged && !hasWaited)
                 return _snapshot.Keys;
 
             Moment now = _clock.Now;
             if (_fetch.InFlight is null && !_allowance.TryTake(now))
-                throw CoolingDown(reason, now);
-            fetch = _fetch.InFlight ?? Start(now);
+                return hasChanged ? _snapshot.Keys : throw JwksFetcher.CoolingDown(reason, new TimeSpan(now.Monotonic - _lastFetch.Monotonic), _allowance.Remaining(now), _lastFailure);
+            fetch = _fetch.InFlight ?? Start(now, now.Utc);
         }
 
         await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
@@ -134,9 +126,13 @@ internal sealed class JwksCache : IDisposable
     /// <exception cref="JwksUnavailableException">They could not be fetched.</exception>
     public async ValueTask FetchNowAsync(CancellationToken cancellationToken)
     {
+        await WaitForSharedAsync(cancellationToken).ConfigureAwait(false);
         Task fetch;
         lock (_gate)
-            fetch = _fetch.InFlight ?? Start(_clock.Now);
+        {
+            Moment now = _clock.Now;
+            fetch = _fetch.InFlight ?? Start(now, now.Utc);
+        }
 
         await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
         lock (_gate)
@@ -168,7 +164,7 @@ internal sealed class JwksCache : IDisposable
                     : ValueTask.FromException<KeySet>(JwksFetcher.Unavailable($"{failure.Message} (next attempt in {Duration.Describe(wait)})", failure));
             }
 
-            Task<KeySet> fetch = _fetch.InFlight ?? Start(now);
+            Task<KeySet> fetch = _fetch.InFlight ?? Start(now, newerThan: null);
             // Nobody waits while there are usable keys: fresh ones, or stale ones in an outage that is known already (stale-if-error, RFC 5861).
             return CanServe(now) ? new(known!.Keys) : new(fetch.WaitAsync(cancellationToken));
         }
@@ -181,9 +177,22 @@ internal sealed class JwksCache : IDisposable
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    // Under the gate.
-    private Task<KeySet> Start(Moment now)
+    // One that a document of before may answer is none for whoever asks for newer keys than those.
+    private async ValueTask<bool> WaitForSharedAsync(CancellationToken cancellationToken)
     {
+        Task? fetch;
+        lock (_gate)
+            fetch = _mayBeShared ? _fetch.InFlight : null;
+        if (fetch is not null)
+            await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
+        return fetch is not null;
+    }
+
+    // Under the gate. Newer than what is known, or than a moment.
+    private Task<KeySet> Start(Moment now, DateTimeOffset? newerThan)
+    {
+        _mayBeShared = _isSharing && newerThan is null;
+        newerThan ??= _fetchedAt;
         _lastFetch = now;
         DeferCheck(Deadline.After(now, Backchannel.Timeout));
         Task<KeySet> fetch = _fetch.Announce();
@@ -195,7 +204,7 @@ internal sealed class JwksCache : IDisposable
         Task<KeySet> FetchAsync(CancellationToken cancellationToken)
         {
             operation = _telemetry.StartKeyFetch(caller);
-            return _fetcher.FetchAsync(isFirst: _snapshot is null && _lastFailure is null, cancellationToken);
+            return _fetcher.FetchAsync(isFirst: _snapshot is null && _lastFailure is null, newerThan, cancellationToken);
         }
     }
 
@@ -237,14 +246,12 @@ internal sealed class JwksCache : IDisposable
     private void Publish(KeySet keys)
     {
         Moment now = _clock.Now;
-        double refreshFrom = RefreshFrom + (RefreshJitter * ((Random.Shared.NextDouble() * 2) - 1));
-        var snapshot = new JwksSnapshot(
-            // The same document again keeps the same object, and with it every verdict.
-            _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys,
-            now,
-            Deadline.After(now, _lifetime * refreshFrom),
-            Deadline.After(now, _lifetime),
-            Deadline.After(now, _lifetime + StaleLimit));
+        _fetchedAt = _fetcher.FetchedAt ?? now.Utc;
+        // What another process fetched has had a part of its life already.
+        TimeSpan age = _fetchedAt < now.Utc ? now.Utc - _fetchedAt.Value : TimeSpan.Zero;
+        // The same document again keeps the same object, and with it every verdict.
+        KeySet same = _snapshot is not null && _snapshot.Keys.IsSameAs(keys) ? _snapshot.Keys : keys;
+        var snapshot = new JwksSnapshot(same, new Moment(now.UtcTicks - age.Ticks, now.Monotonic - age.Ticks), _lifetime, Random.Shared.NextDouble());
 
         _backoff.Reset();
         Volatile.Write(ref _lastFailure, null);
@@ -266,15 +273,5 @@ internal sealed class JwksCache : IDisposable
     {
         Volatile.Write(ref _nextCheckUtcTicks, until.UtcTicks);
         Volatile.Write(ref _nextCheckMonotonic, until.Monotonic);
-    }
-
-    // Under the gate.
-    private M3AuthException CoolingDown(string reason, Moment now)
-    {
-        string ago = $"its keys were fetched {Duration.Describe(new TimeSpan(now.Monotonic - _lastFetch.Monotonic))} ago, "
-            + $"and are fetched again in {Duration.Describe(_allowance.Remaining(now))}";
-        return _lastFailure is { } failure
-            ? JwksFetcher.Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
-            : new InvalidTokenSignatureException($"{reason} ({ago})") { IsTransient = true };
     }
 }

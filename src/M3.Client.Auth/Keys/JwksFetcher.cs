@@ -1,13 +1,24 @@
 namespace M3.Client.Auth;
 
 /// <summary>Fetches the issuer's JWKS, from wherever its metadata say, and reads it.</summary>
-internal sealed class JwksFetcher(Backchannel backchannel, IssuerMetadata metadata, Log log)
+/// <param name="backchannel">Fetches.</param>
+/// <param name="metadata">Says where.</param>
+/// <param name="sharing">Has documents of other processes; null: each one is fetched here.</param>
+/// <param name="timeProvider">Says when.</param>
+/// <param name="log">Told of them.</param>
+internal sealed class JwksFetcher(Backchannel backchannel, IssuerMetadata metadata, JwksSharing? sharing, TimeProvider timeProvider, Log log)
 {
+    /// <summary>When another process fetched what came last; null: it was fetched just now.</summary>
+    public DateTimeOffset? FetchedAt;
+
     /// <param name="isFirst">Whether there was no fetch before.</param>
+    /// <param name="newerThan">As for <see cref="JwksSharing"/>.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="BackchannelException">They could not be had, or none of them is usable.</exception>
-    public async Task<KeySet> FetchAsync(bool isFirst, CancellationToken cancellationToken)
+    public async Task<KeySet> FetchAsync(bool isFirst, DateTimeOffset? newerThan, CancellationToken cancellationToken)
     {
+        if (sharing is not null)
+            return await FetchSharedAsync(sharing, isFirst, newerThan, cancellationToken).ConfigureAwait(false);
         Uri address = await metadata.FindJwksAsync(isFirst, cancellationToken).ConfigureAwait(false);
         return Read(address, await backchannel.GetAsync(address, cancellationToken).ConfigureAwait(false));
     }
@@ -29,6 +40,33 @@ internal sealed class JwksFetcher(Backchannel backchannel, IssuerMetadata metada
         if (failure.Remedy is { } remedy)
             error.Remedy = remedy;
         return error;
+    }
+
+    /// <summary>The typed error where keys may not be fetched again yet.</summary>
+    public static M3AuthException CoolingDown(string reason, TimeSpan sinceFetch, TimeSpan untilNext, BackchannelException? failure)
+    {
+        string ago = $"its keys were fetched {Duration.Describe(sinceFetch)} ago, and are fetched again in {Duration.Describe(untilNext)}";
+        return failure is not null
+            ? Unavailable($"{reason}, and the issuer could not be asked again: {failure.Message} ({ago})", failure)
+            : new InvalidTokenSignatureException($"{reason} ({ago})") { IsTransient = true };
+    }
+
+    private async Task<KeySet> FetchSharedAsync(JwksSharing share, bool isFirst, DateTimeOffset? newerThan, CancellationToken cancellationToken)
+    {
+        KeySet? own = null;
+        JwksDocument document = await share(newerThan, FetchOwnAsync, cancellationToken).ConfigureAwait(false);
+        FetchedAt = own is null ? document.FetchedAt : null;
+        return own ?? Read(document.Address, document.Content);
+
+        async Task<JwksDocument> FetchOwnAsync(CancellationToken cancellation)
+        {
+            DateTimeOffset fetchedAt = timeProvider.GetUtcNow();
+            Uri address = await metadata.FindJwksAsync(isFirst, cancellation).ConfigureAwait(false);
+            byte[] content = await backchannel.GetAsync(address, cancellation).ConfigureAwait(false);
+            // One without a usable key is nobody else's.
+            own = Read(address, content);
+            return new JwksDocument(address, content, fetchedAt);
+        }
     }
 
     private KeySet Read(Uri address, byte[] document)

@@ -26,6 +26,18 @@ public sealed record JwksStatus
 
     /// <summary>Why the last fetch failed; null: it did not.</summary>
     public string? LastError { get; init; }
+
+    internal static JwksStatus Of(JwksSnapshot? known, Moment now, TimeSpan cooldown, string? lastError) => new()
+    {
+        State = known?.StateAt(now) ?? JwksState.Empty,
+        FetchedAt = known?.FetchedAt.Utc,
+        FreshUntil = known?.FreshUntil.Utc,
+        UsableUntil = known?.UsableUntil.Utc,
+        CoolingDownUntil = cooldown > TimeSpan.Zero ? now.Utc + cooldown : null,
+        UsableKeys = known?.Keys.Describe() ?? [],
+        IgnoredKeys = known?.Keys.Ignored ?? [],
+        LastError = lastError,
+    };
 }
 
 /// <summary>The state of a provider's key cache.</summary>

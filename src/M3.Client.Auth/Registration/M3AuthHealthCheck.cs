@@ -91,6 +91,8 @@ internal sealed class M3AuthHealthCheck(IServiceProvider services, string client
         data["budget.limit"] = least.Limit;
         data["budget.window_seconds"] = least.Window.TotalSeconds;
 
+        (registration.Options.RateLimitMode == RateLimitMode.Reject ? blockers : concerns).AddRange(budgets.Select(budget => budget.Problem).OfType<string>().Distinct(StringComparer.Ordinal));
+
         // A provider of the application's own may have another subject for the next call, and an origin that no call went to has all its budget.
         bool isBlocked = fewestFirst.All(budget => budget.Left == 0)
             && registration is { Options.RateLimitMode: RateLimitMode.Reject, Tokens: M3TokenProvider } && budgets.Count >= registration.Origins.Named;

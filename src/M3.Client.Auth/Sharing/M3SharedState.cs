@@ -21,4 +21,10 @@ public abstract class M3SharedState
     /// <param name="timeProvider">The clock. Only clients with the same one share.</param>
     /// <param name="log">Told when the limits differ.</param>
     internal abstract PermitPool Join(string origin, int limit, TimeSpan window, TimeProvider timeProvider, Log log);
+
+    /// <summary>The values that processes share; null: none.</summary>
+    /// <param name="timeProvider">The clock.</param>
+    /// <param name="log">Told what is wrong with them.</param>
+    /// <param name="telemetry">Told what became of each.</param>
+    internal virtual SharedValues? JoinValues(TimeProvider timeProvider, Log log, Telemetry telemetry) => null;
 }

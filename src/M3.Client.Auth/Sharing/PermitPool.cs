@@ -39,6 +39,9 @@ internal abstract class PermitPool
 
     /// <summary>How a subject's permits stand now.</summary>
     public abstract PermitCount Count(string? subject);
+
+    /// <summary>Why no permits can be had although there may be some, as a sentence about the budget; null: nothing stands in the way.</summary>
+    public virtual string? Problem => null;
 }
 
 /// <summary>How one subject's permits stand.</summary>
@@ -61,4 +64,5 @@ internal readonly record struct Permit(PermitPool Pool, object Holder, int Count
 /// <param name="Permit">They are taken; null: they are not.</param>
 /// <param name="RetryAfter">When there may be some; null: unknown, since no call that holds one has been answered yet.</param>
 /// <param name="IsPaused">Whether M3's own pause is what stands in the way.</param>
-internal readonly record struct PermitResult(Permit? Permit, TimeSpan? RetryAfter = null, bool IsPaused = false);
+/// <param name="Problem">What else stands in the way; null: that there are too few.</param>
+internal readonly record struct PermitResult(Permit? Permit, TimeSpan? RetryAfter = null, bool IsPaused = false, string? Problem = null);

@@ -8,7 +8,11 @@ internal sealed class ClientCredentialsTokenSource(string clientId, ClientCreden
 {
     public string Name => $"client credentials of {Printable.Quote(clientId)}";
 
-    public async ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken)
+    public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) => context.SharedTokens is { } shared
+        ? new(shared.GetAsync(PurposeIn(context), context.TimeProvider, cancellation => RequestAsync(context, cancellation), cancellationToken))
+        : RequestAsync(context, cancellationToken);
+
+    private async ValueTask<string?> RequestAsync(TokenSourceContext context, CancellationToken cancellationToken)
     {
         IssuerMetadata metadata = context.Metadata ?? throw new InvalidOperationException("Client credentials can be read by a provider only: it knows the issuer's token endpoint.");
         ClientProof prove = await credential(context, cancellationToken).ConfigureAwait(false);
@@ -46,6 +50,17 @@ internal sealed class ClientCredentialsTokenSource(string clientId, ClientCreden
             Address = endpoint.Address.AbsoluteUri,
             ClientId = clientId,
         };
+        foreach ((string name, string value) in FormIn(context))
+            request.Parameters.Add(name, value);
+        return request;
+    }
+
+    // Whoever would send the very same request may have its answer.
+    private SharedPurpose PurposeIn(TokenSourceContext context) =>
+        new("token", [context.IssuerUrl ?? "", clientId, .. FormIn(context).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}")]);
+
+    private Dictionary<string, string> FormIn(TokenSourceContext context)
+    {
         Dictionary<string, string> form = new(StringComparer.Ordinal);
         if (context.RequiredScopes.Count > 0)
             form[OidcConstants.TokenRequest.Scope] = string.Join(' ', context.RequiredScopes);
@@ -55,8 +70,6 @@ internal sealed class ClientCredentialsTokenSource(string clientId, ClientCreden
             form[OidcConstants.TokenRequest.Resource] = resource;
         foreach ((string name, string value) in parameters ?? new Dictionary<string, string>())
             form[name] = value;
-        foreach ((string name, string value) in form)
-            request.Parameters.Add(name, value);
-        return request;
+        return form;
     }
 }

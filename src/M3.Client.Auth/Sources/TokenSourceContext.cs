@@ -22,9 +22,10 @@ public sealed class TokenSourceContext
     /// <param name="telemetry">Told of each source that is not polled.</param>
     /// <param name="clientSecret">A configured secret, which no source's failure must carry along.</param>
     /// <param name="isUrgent">Whether calls fail without a new token.</param>
-    internal TokenSourceContext(IssuerMetadata metadata, NegativeCache failures, Log log, Telemetry telemetry, string? clientSecret, bool isUrgent)
+    /// <param name="sharedTokens">What other processes were given; null: nothing is shared.</param>
+    internal TokenSourceContext(IssuerMetadata metadata, NegativeCache failures, Log log, Telemetry telemetry, string? clientSecret, bool isUrgent, SharedTokens? sharedTokens)
     {
-        (Metadata, Log, IsUrgent) = (metadata, log, isUrgent);
+        (Metadata, Log, IsUrgent, SharedTokens) = (metadata, log, isUrgent, sharedTokens);
         (_failures, _telemetry, _clientSecret, _caller) = (failures, telemetry, clientSecret, Telemetry.Caller);
     }
 
@@ -80,6 +81,8 @@ public sealed class TokenSourceContext
     internal Log? Log { get; }
 
     internal bool IsUrgent { get; }
+
+    internal readonly SharedTokens? SharedTokens;
 
     /// <summary>Whether a source was asked that is not polled, and did not fail a moment ago.</summary>
     internal bool HasAsked { get; private set; }

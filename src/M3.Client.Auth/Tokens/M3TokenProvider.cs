@@ -38,9 +38,11 @@ public sealed class M3TokenProvider : IM3TokenProvider, IDisposable
         Log log = _options.CreateLog(loggerFactory);
         _backchannel = new Backchannel(_options.BackchannelHttpHandler, _options.TimeProvider);
         var metadata = new IssuerMetadata(_options.ToIssuerSettings(), _options.TimeProvider, _backchannel);
-        _jwks = new JwksCache(_options.JwksCacheTtl, _options.TimeProvider, _backchannel, metadata, log, Telemetry);
+        SharedValues? shared = _options.SharedState?.JoinValues(_options.TimeProvider, log, Telemetry);
+        _jwks = new JwksCache(_options.JwksCacheTtl, _options.TimeProvider, _backchannel, metadata, log, Telemetry,
+            shared is null ? null : SharedJwks.Through(shared, _options.IssuerUrl ?? "", _options.JwksUrl, _options.JwksCacheTtl, _options.TimeProvider));
         ITokenSource source = _options.TokenSource ?? DefaultTokenSource.Create(_options);
-        var acquirer = new TokenAcquirer(_options, source, _backchannel, metadata, _jwks, new NegativeCache(_clock), log, Telemetry);
+        var acquirer = new TokenAcquirer(_options, source, _backchannel, metadata, _jwks, new NegativeCache(_clock), shared is null ? null : new SharedTokens(shared), log, Telemetry);
         _cache = new TokenCache(acquirer, _jwks, _options.TimeProvider, log, Telemetry, _options.Prefix, source.Timeout);
         SourceTimeout = source.Timeout;
         WarnOfWhatIsOff(log);

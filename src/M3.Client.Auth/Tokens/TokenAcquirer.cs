@@ -20,7 +20,7 @@ internal sealed class Acquisition(CachedToken? token, Exception? error, ITokenSo
 
 /// <summary>Finds one valid token: the one at hand if that is still the right one, else the source's, validated.</summary>
 internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, Backchannel backchannel, IssuerMetadata metadata, JwksCache jwks,
-    NegativeCache failures, Log log, Telemetry telemetry)
+    NegativeCache failures, SharedTokens? sharedTokens, Log log, Telemetry telemetry)
 {
     private readonly TokenValidator _validator = new(options.ToValidationRules(), options.TimeProvider, jwks, backchannel);
     private readonly Clock _clock = new(options.TimeProvider);
@@ -69,7 +69,7 @@ internal sealed class TokenAcquirer(M3AuthOptions options, ITokenSource source, 
     }
 
     private TokenSourceContext NewContext(TokenReading? held, M3AccessToken? rejected, bool isUrgent) =>
-        new(metadata, failures, log, telemetry, options.ClientSecret, isUrgent)
+        new(metadata, failures, log, telemetry, options.ClientSecret, isUrgent, sharedTokens)
         {
             Rejected = rejected,
             Current = held,

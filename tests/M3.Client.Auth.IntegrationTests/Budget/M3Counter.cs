@@ -148,6 +148,8 @@ internal sealed class M3Counter : IAsyncDisposable
         if (course.RefusedWith is not { } status)
             return true;
         context.Response.StatusCode = status;
+        if (status == StatusCodes.Status429TooManyRequests)
+            context.Response.Headers.RetryAfter = "60";
         call.Begun.TrySetResult(false);
         return false;
     }

@@ -121,6 +121,9 @@ internal sealed class Example : IAsyncDisposable
     /// <summary>What a system does that shuts down.</summary>
     public void Terminate() => Signal(15);
 
+    /// <summary>Any other signal, by its number on Linux.</summary>
+    public void Send(int signal) => Signal(signal);
+
     /// <summary>What kill -9 does: not one more instruction.</summary>
     public void Kill() => _process.Kill();
 

@@ -13,9 +13,10 @@ internal sealed class TestIssuer : IAsyncDisposable
 
     private const string Discovery = "/.well-known/openid-configuration";
     private const string Jwks = "/keys";
+    private const string TokenEndpoint = "/token";
 
-    private readonly RSA _rsa = RSA.Create(2048);
-    private readonly RsaSecurityKey _key;
+    private RSA _rsa = RSA.Create(2048);
+    private RsaSecurityKey _key;
     private RecordingServer _server = null!;
 
     private TestIssuer() => _key = new RsaSecurityKey(_rsa) { KeyId = "test-key" };
@@ -25,6 +26,12 @@ internal sealed class TestIssuer : IAsyncDisposable
     public int DiscoveryCount => _server.Arrivals.Count(arrival => arrival.Path == Discovery);
 
     public int JwksCount => _server.Arrivals.Count(arrival => arrival.Path == Jwks);
+
+    /// <summary>How many tokens were asked for with client credentials.</summary>
+    public int TokenCount => _server.Arrivals.Count(arrival => arrival.Path == TokenEndpoint);
+
+    /// <summary>How long those last.</summary>
+    public TimeSpan TokenLifetime { get; set; } = TimeSpan.FromMinutes(30);
 
     public IReadOnlyList<HttpArrival> Arrivals => _server.Arrivals;
 
@@ -56,6 +63,18 @@ internal sealed class TestIssuer : IAsyncDisposable
             new SigningCredentials(_key, SecurityAlgorithms.RsaSha256));
     }
 
+    /// <summary>Signs with another key from now on, and publishes that one alone.</summary>
+    public void Rotate(string keyId)
+    {
+        _rsa.Dispose();
+        _rsa = RSA.Create(2048);
+        _key = new RsaSecurityKey(_rsa) { KeyId = keyId };
+    }
+
+    /// <summary>Settings of a client with client credentials, which this issuer takes whatever they are.</summary>
+    public M3AuthOptions OptionsWithClient(string clientId = "the-fleet") =>
+        new() { IssuerUrl = IssuerUrl, Audience = Audience, ClientId = clientId, ClientSecret = "the-fleets-secret", TokenSource = TokenSources.ClientCredentials(clientId, "the-fleets-secret") };
+
     public M3AuthOptions OptionsWith(string? token) => OptionsWith(TokenSources.FromValue(token));
 
     public M3AuthOptions OptionsWith(ITokenSource source) => new() { IssuerUrl = IssuerUrl, Audience = Audience, TokenSource = source };
@@ -74,7 +93,8 @@ internal sealed class TestIssuer : IAsyncDisposable
         RSAParameters rsa = _rsa.ExportParameters(includePrivateParameters: false);
         object? document = (string?)context.Request.Path switch
         {
-            Discovery => new { issuer = IssuerUrl, jwks_uri = new Uri(_server.Address, Jwks) },
+            Discovery => new { issuer = IssuerUrl, jwks_uri = new Uri(_server.Address, Jwks), token_endpoint = new Uri(_server.Address, TokenEndpoint) },
+            TokenEndpoint => new { access_token = CreateToken(lifetime: TokenLifetime), token_type = "Bearer", expires_in = (int)TokenLifetime.TotalSeconds },
             Jwks => new
             {
                 keys = new[] { new { kty = "RSA", kid = _key.KeyId, n = Base64UrlEncoder.Encode(rsa.Modulus), e = Base64UrlEncoder.Encode(rsa.Exponent) } },

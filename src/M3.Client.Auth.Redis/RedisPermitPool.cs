@@ -1,0 +1,269 @@
+using System.Collections.Concurrent;
+using StackExchange.Redis;
+
+namespace M3.Client.Auth;
+
+/// <summary>The permits of one origin's budget, in Redis.</summary>
+/// <remarks>
+/// A permit counts from before it is asked for until a window after its call's answer, by Redis's clock from when Redis hears of it: rounded against us.
+/// What could not be told is told again until Redis has heard it.
+/// </remarks>
+internal sealed class RedisPermitPool : PermitPool
+{
+    // Of one request: Redis does nothing else meanwhile.
+    private const int MostTold = 200;
+
+    // What others may wait for.
+    private static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
+
+    // A place in the line is kept for so long for whoever does not ask, and somebody who waits asks well within it.
+    private static readonly TimeSpan PlaceKept = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ShortestNap = TimeSpan.FromMilliseconds(2);
+
+    private readonly RedisLink _link;
+    private readonly string _origin;
+    private readonly TimeProvider _timeProvider;
+    private readonly M3AuthRedisOptions _options;
+    private readonly MonotonicClock _clock;
+    private readonly ConcurrentDictionary<string, RedisBudget> _bySubject = new(StringComparer.Ordinal);
+    private readonly RedisKey _pauseKey;
+    private int _limit;
+    private long _windowTicks;
+    private long _pausedUntil;
+    private long _untoldPauseUntil;
+
+    public RedisPermitPool(RedisLink link, string origin, int limit, TimeSpan window, TimeProvider timeProvider, M3AuthRedisOptions options)
+    {
+        (_link, _origin, _timeProvider, _options) = (link, origin, timeProvider, options);
+        (_limit, _windowTicks) = (limit, window.Ticks);
+        _clock = new MonotonicClock(timeProvider);
+        _pauseKey = link.Key($"pause:{RedisLink.Hash(origin)}");
+        link.Watch(this);
+    }
+
+    public override int Limit => Volatile.Read(ref _limit);
+
+    public override TimeSpan Window => new(Volatile.Read(ref _windowTicks));
+
+    public override string? Problem => _link.IsAway ? "Redis cannot be reached, which has the budget that this process shares with others" : null;
+
+    private long HoldTicks => _options.LongestHold.Ticks;
+
+    public bool IsOf(string otherOrigin, TimeProvider otherTimeProvider) => otherOrigin == _origin && otherTimeProvider == _timeProvider;
+
+    /// <inheritdoc cref="InProcessPermitPool.Restrict" />
+    public bool Restrict(int limit, TimeSpan window)
+    {
+        bool differs = limit != _limit || window.Ticks != _windowTicks;
+        Volatile.Write(ref _limit, Math.Min(limit, _limit));
+        Volatile.Write(ref _windowTicks, Math.Max(window.Ticks, _windowTicks));
+        return differs;
+    }
+
+    public override bool TryAcquire(string? subject, int count, long now, out Permit permit)
+    {
+        permit = default;
+        if (_options.ReserveAhead == 0 || Volatile.Read(ref _pausedUntil) > now)
+            return false;
+        RedisPermit[]? taken = BudgetOf(subject).TryTakeSpare(count, now - (HoldTicks / 2), now);
+        if (taken is not null)
+            permit = new Permit(this, taken, count);
+        return taken is not null;
+    }
+
+    public override async ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan>? onWait, CancellationToken cancellationToken)
+    {
+        RedisBudget budget;
+        while (!(budget = BudgetOf(subject)).TryEnter())
+            _bySubject.TryRemove(new(subject ?? "", budget));
+        try
+        {
+            return onWait is null
+                ? await AskAsync(budget, count, ticket: "", cancellationToken).ConfigureAwait(false)
+                : await AskInTurnAsync(budget, count, onWait, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            budget.Leave();
+        }
+    }
+
+    public override void Release(in Permit permit, TimeSpan grace)
+    {
+        var permits = (RedisPermit[])permit.Holder;
+        permits[0].Budget.Release(permits, _clock.Now + Volatile.Read(ref _windowTicks) + grace.Ticks + _clock.Resolution.Ticks);
+        TellBehind(permits[0].Budget);
+    }
+
+    public override void Return(in Permit permit)
+    {
+        var permits = (RedisPermit[])permit.Holder;
+        permits[0].Budget.Release(permits, _clock.Now);
+        TellBehind(permits[0].Budget);
+    }
+
+    public override void Pause(TimeSpan duration)
+    {
+        long until = _clock.Now + Math.Min(duration.Ticks, Volatile.Read(ref _windowTicks)) + _clock.Resolution.Ticks;
+        if (until <= Volatile.Read(ref _pausedUntil))
+            return;
+        Volatile.Write(ref _pausedUntil, until);
+        Volatile.Write(ref _untoldPauseUntil, until);
+        _ = Detached.Run(() => TellPauseAsync(isProbe: false));
+    }
+
+    public override PermitCount Count(string? subject) =>
+        new(Limit, Math.Min(BudgetOf(subject).LastUsed, Limit), new TimeSpan(Math.Max(Volatile.Read(ref _pausedUntil) - _clock.Now, 0)));
+
+    /// <summary>Redis has lost what it knew: it is told of everything that is not free.</summary>
+    /// <returns>Whether it has heard all.</returns>
+    public async Task<bool> WriteAllAsync()
+    {
+        bool isAllTold = await TellPauseAsync(isProbe: true).ConfigureAwait(false);
+        foreach (RedisBudget budget in _bySubject.Values)
+            isAllTold &= await TellAsync(budget, all: true, isProbe: true).ConfigureAwait(false);
+        return isAllTold;
+    }
+
+    /// <summary>Gives back what is reserved and idle, tells Redis what it does not know, and looks whether it has lost anything.</summary>
+    public async Task TidyAsync(bool isLast)
+    {
+        bool isHolding = false;
+        await TellPauseAsync(isProbe: true).ConfigureAwait(false);
+        foreach ((string subject, RedisBudget budget) in _bySubject)
+        {
+            budget.ReturnIdle(_clock.Now, isLast ? 0 : LongestIdle.Ticks);
+            await TellAsync(budget, all: false, isProbe: true).ConfigureAwait(false);
+            if (budget.TryRetire())
+                _bySubject.TryRemove(new(subject, budget));
+            else
+                isHolding = true;
+        }
+
+        if ((isHolding || _link.IsAway) && !isLast)
+            await _link.RunAsync(RedisScripts.Look, [], Window, [], isProbe: true).ConfigureAwait(false);
+    }
+
+    private async ValueTask<PermitResult> AskInTurnAsync(RedisBudget budget, int count, Action<TimeSpan> onWait, CancellationToken cancellationToken)
+    {
+        await budget.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        string ticket = _link.NewId();
+        bool isInLine = true;
+        try
+        {
+            bool isToldWait = false;
+            while (true)
+            {
+                PermitResult result = await AskAsync(budget, count, ticket, cancellationToken).ConfigureAwait(false);
+                if (result.Permit is not null)
+                {
+                    isInLine = false;
+                    return result;
+                }
+
+                if (result.RetryAfter is { } retryAfter && !isToldWait)
+                {
+                    isToldWait = true;
+                    onWait(retryAfter);
+                }
+
+                await Task.Delay(NapOf(result.RetryAfter), _timeProvider, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            budget.Turn.Release();
+            // Those behind would wait for it to be forgotten.
+            if (isInLine)
+                _ = Detached.Run(() => _link.RunAsync(RedisScripts.Leave, [budget.Line, budget.Seen], Window, [ticket, count]));
+        }
+    }
+
+    private async Task<PermitResult> AskAsync(RedisBudget budget, int count, string ticket, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        long askedAt = _clock.Now;
+        TimeSpan ownPause = new(Volatile.Read(ref _pausedUntil) - askedAt);
+        if (ownPause > TimeSpan.Zero)
+            return new PermitResult(null, ownPause, IsPaused: true);
+        if (budget.TryTakeSpare(count, askedAt - (HoldTicks / 2), askedAt) is { } spare)
+            return new PermitResult(new Permit(this, spare, count));
+
+        string id = _link.NewId();
+        int most = count + _options.ReserveAhead;
+        // Not cancelled: what is granted to nobody would have to be found and taken back.
+        RedisResult[]? answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pauseKey, budget.Line, budget.Seen], Window,
+            [Limit, (long)Window.TotalMilliseconds, (long)_options.LongestHold.TotalMilliseconds, count, most, id, ticket, (long)PlaceKept.TotalMilliseconds]).ConfigureAwait(false);
+        if (answer is null)
+        {
+            budget.AddUnanswered(id, most, askedAt);
+            return new PermitResult(null, TimeSpan.FromSeconds(1), Problem: Problem ?? "Redis did not answer");
+        }
+
+        switch ((string?)answer[0])
+        {
+            case RedisScripts.Granted:
+                _link.NoteNumber((long)answer[3]);
+                budget.LastUsed = (int)answer[2];
+                RedisPermit[] taken = budget.Add(id, (int)answer[1], count, askedAt);
+                var permit = new Permit(this, taken, count);
+                // Whoever was asleep for so long may have lost it already.
+                if (_clock.Now - askedAt > HoldTicks / 2)
+                {
+                    Release(permit, TimeSpan.Zero);
+                    return new PermitResult(null, TimeSpan.FromSeconds(1), Problem: "Redis took too long to answer");
+                }
+
+                return new PermitResult(permit);
+            case RedisScripts.Recovering:
+                return new PermitResult(null, TimeSpan.FromMilliseconds((long)answer[1]), Problem: "Redis has lost its data, or is new, and those who hold permits are writing them anew");
+            default:
+                budget.LastUsed = (int)answer[1];
+                return new PermitResult(null, (long)answer[2] < 0 ? null : TimeSpan.FromMilliseconds((long)answer[2]), IsPaused: (int)answer[3] == 1);
+        }
+    }
+
+    // Its caller does not wait: until Redis hears of it the permit counts for longer, never for less.
+    private void TellBehind(RedisBudget budget) => _ = Detached.Run(() => TellAsync(budget, all: false, isProbe: false));
+
+    private async Task<bool> TellAsync(RedisBudget budget, bool all, bool isProbe)
+    {
+        long now = _clock.Now;
+        long held = HoldTicks + Volatile.Read(ref _windowTicks);
+        foreach ((RedisPermit Permit, long Ticks, long? FreeAt)[] part in budget.ToTell(now, held, now - (HoldTicks / 3), all).Chunk(MostTold))
+        {
+            RedisValue[] arguments = [.. part.SelectMany(told => (RedisValue[])[told.Permit.Id, (long)Math.Ceiling(new TimeSpan(told.Ticks).TotalMilliseconds)])];
+            RedisResult[]? answer = await _link.RunAsync(RedisScripts.Write, [budget.Key], Window, arguments, isProbe).ConfigureAwait(false);
+            if (answer is null)
+                return false;
+            budget.Told(part, now);
+        }
+
+        return true;
+    }
+
+    private async Task<bool> TellPauseAsync(bool isProbe)
+    {
+        long until = Volatile.Read(ref _untoldPauseUntil);
+        long left = until - _clock.Now;
+        if (left <= 0)
+            return true;
+        if (await _link.RunAsync(RedisScripts.Pause, [_pauseKey], Window, [(long)Math.Ceiling(new TimeSpan(left).TotalMilliseconds)], isProbe).ConfigureAwait(false) is null)
+            return false;
+        Interlocked.CompareExchange(ref _untoldPauseUntil, 0, until);
+        return true;
+    }
+
+    private RedisBudget BudgetOf(string? subject) =>
+        _bySubject.GetOrAdd(subject ?? "", static (name, pool) => pool.NewBudget(name), this);
+
+    private RedisBudget NewBudget(string subject)
+    {
+        // Who reads Redis does not read who calls.
+        string name = RedisLink.Hash($"{_origin}\n{subject}");
+        return new RedisBudget(_link.Key($"permits:{name}"), _link.Key($"line:{name}"), _link.Key($"seen:{name}"));
+    }
+
+    private static TimeSpan NapOf(TimeSpan? retryAfter) => retryAfter is not { } time || time > LongestNap ? LongestNap : time < ShortestNap ? ShortestNap : time;
+}

@@ -8,7 +8,7 @@ internal static class Joining
 {
     /// <summary>Joins the parts that were pulled by other commands. Returns how many rows they have.</summary>
     /// <exception cref="UsageException">A part is missing, unfinished or of something else.</exception>
-    public static long Run(CommandLine what, CancellationToken cancellationToken)
+    public static long Run(CommandLine what, CancellationToken cancellationToken) => PullFile.OnDisk(() =>
     {
         (int of, PullState state, string path) = FirstOf(what);
         PullPlan plan = PullPlan.Of(what, state.Plan.Total, state.Plan.Columns);
@@ -19,29 +19,31 @@ internal static class Joining
         using PullFile whole = PullFile.Open(what, plan, Part.Whole(of));
         Join(what, whole, cancellationToken);
         return whole.Rows;
-    }
+    });
 
     /// <summary>Joins the parts into a file that is open.</summary>
     /// <exception cref="UsageException">A part is missing, unfinished or of something else; or a file cannot be read or written.</exception>
-    public static void Join(CommandLine what, PullFile whole, CancellationToken cancellationToken)
+    public static void Join(CommandLine what, PullFile whole, CancellationToken cancellationToken) => PullFile.OnDisk(() =>
     {
         List<FinishedPart> parts = Find(what, whole.Plan, whole.Part.Of, whole.Rows, "now");
         foreach (Part part in Part.All(whole.Part.Of))
         {
             if (parts.Find(finished => finished.Part == part) is { } finished)
                 whole.Append(finished, cancellationToken);
-            PullFile.OnDisk(() => Remove(what, part));
+            Remove(what, part);
         }
 
         whole.Complete();
-    }
+        return true;
+    });
 
     /// <summary>Makes sure that no parts of another number lie beside a file.</summary>
     /// <exception cref="UsageException">They do.</exception>
     public static void CheckNoOthers(CommandLine what, int of)
     {
-        if (Part.Beside(what.Out).FirstOrDefault(part => part.Of != of) is { } other && what.Format.GrowingFile(other.FileOf(what.Out)) is var file)
+        if (PullFile.OnDisk(() => Part.Beside(what.Out)).FirstOrDefault(part => part.Of != of) is { } other)
         {
+            string file = what.Format.GrowingFile(other.FileOf(what.Out));
             throw new UsageException($"{file} is {other} of {what.Out}, which was begun in {other.Of} parts and not in {of}. Go on with --workers {other.Of} or "
                 + $"--part I/{other.Of}, name another file with --out, or remove the parts and their .state.");
         }
@@ -89,12 +91,11 @@ internal static class Joining
             : throw new UsageException($"{what.Out} is not joined: {string.Join(", ", lacking)}. Pull or copy what is lacking, and start the same command again.");
     }
 
-    private static bool Remove(CommandLine what, Part part)
+    private static void Remove(CommandLine what, Part part)
     {
         string path = part.FileOf(what.Out);
         File.Delete(what.Format.GrowingFile(path));
         // Last: a file without a state is never ours.
         File.Delete(PullState.PathOf(path));
-        return true;
     }
 }

@@ -12,6 +12,9 @@ public abstract class PullFixture : LocalM3Fixture
     /// <summary>Where a pull writes.</summary>
     protected string Folder { get; private set; } = null!;
 
+    /// <summary>How many calls have arrived that M3's rate limit counts.</summary>
+    protected int Calls => M3.Received.Count(request => request.McpMethod == "tools/call");
+
     /// <summary>SQL that adds tables to LocalM3's own.</summary>
     protected virtual string? MoreTables => null;
 

@@ -27,7 +27,8 @@ internal sealed partial record CommandLine(string Table, string OrderBy, string 
 
         On several machines, start --part 1/4, --part 2/4, --part 3/4 and --part 4/4, each with the same options besides. Then bring
         the parts together in one folder, each with its .state (a Parquet file's part is its .rows), and start the same command with --join
-        in place of --part. M3 counts the calls of all machines together: set M3_OAUTH2_RATE_LIMIT_REQUESTS to each one's share.
+        in place of --part. M3 counts the calls of all machines together: name a Redis with --redis, and they share one budget; or set
+        M3_OAUTH2_RATE_LIMIT_REQUESTS to each one's share. A Redis with a password is better named in M3_REDIS than where others see it.
 
         With nothing set up it starts LocalM3, a stand-in for M3 with made-up rows. To pull from another M3, set M3_URL, for example
         https://m3.example.org/sse, and the settings of M3.Client.Auth: M3_OAUTH2_ISSUER_URL, M3_OAUTH2_AUDIENCE, and M3_OAUTH2_TOKEN or,
@@ -67,10 +68,18 @@ internal sealed partial record CommandLine(string Table, string OrderBy, string 
         "--part", "I/N", text => Part.Parse(text) is not null, "a part such as 2/4, of at most 64",
         "only the I-th of N parts, into a file of its own: TABLE.part-I-of-N.csv");
 
+    private static readonly Option<string?> RedisOption = ExampleCommand.Text(
+        "--redis", "CONFIGURATION", text => !string.IsNullOrWhiteSpace(text), "where a Redis is, such as redis.example.org:6379",
+        "one budget with all that name the same Redis (default: M3_REDIS, else a budget of its own)");
+
     private static readonly Option<bool> JoinOption = new("--join") { Description = "makes the file of its parts, which --part pulled; does not call M3" };
 
     /// <summary>How many parts are pulled at once.</summary>
     public int Workers => Part.IsWhole ? Part.Of : 1;
+
+    /// <summary>Where the Redis is whose budget is shared; null: none is.</summary>
+    // Not public: a record shows in its text what is, and here may stand a password.
+    internal string? Redis { get; private init; }
 
     /// <summary>The file that this command makes.</summary>
     public string File => Part.FileOf(Out);
@@ -97,6 +106,7 @@ internal sealed partial record CommandLine(string Table, string OrderBy, string 
             WorkersOption,
             PartOption,
             JoinOption,
+            RedisOption,
         };
         command.Validators.Add(result =>
         {
@@ -122,7 +132,10 @@ internal sealed partial record CommandLine(string Table, string OrderBy, string 
             parsed.GetValue(RowsOption) ?? long.MaxValue,
             (int)(parsed.GetValue(PageOption) ?? M3Table.LongestPage),
             Part.Parse(parsed.GetValue(PartOption)) ?? Part.Whole((int)(parsed.GetValue(WorkersOption) ?? 1)),
-            parsed.GetValue(JoinOption));
+            parsed.GetValue(JoinOption))
+        {
+            Redis = parsed.GetValue(RedisOption) ?? (Environment.GetEnvironmentVariable("M3_REDIS") is { } redis && !string.IsNullOrWhiteSpace(redis) ? redis : null),
+        };
     }
 
     [GeneratedRegex(@"^[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}\z")]

@@ -28,10 +28,12 @@ static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellati
         Uri? m3 = M3Url.FromEnvironment();
         await using LocalM3Server? local = m3 is null ? await LocalM3Server.StartAsync(cancellationToken: cancellationToken) : null;
         M3AuthOptions options = local is null ? M3AuthOptions.FromEnvironment() : Settings.For(local);
+        await using RedisSharedState? shared = await Settings.ShareAsync(what.Redis);
+        options.SharedState = shared;
 
         var screen = new Screen();
         course = new Course(what, options, screen);
-        var pull = new TablePull(what, options, course);
+        var pull = new TablePull(what, options, course, new Warnings(screen));
         await screen.RunAsync(() => pull.RunAsync(m3 ?? local!.Endpoint, cancellationToken));
         Screen.Note(what.Part.IsWhole
             ? $"Done: {Rows(course.Rows)} in {what.Out}"

@@ -17,6 +17,8 @@ internal sealed class Screen
 
     public static void Note(string text) => Console.WriteLine(text);
 
+    public void Warn(string text) => Line($"Warning: {text}");
+
     /// <summary>Runs something that shows its progress here.</summary>
     public Task RunAsync(Func<Task> pull) => _isTerminal
         ? AnsiConsole.Progress()

@@ -1,16 +1,17 @@
 using M3.Client.Auth;
+using Microsoft.Extensions.Logging;
 
 namespace DataPull;
 
 /// <summary>The pull itself: page after page into the file, each as soon as M3's rate limit lets it.</summary>
-internal sealed class TablePull(CommandLine what, M3AuthOptions options, Course course)
+internal sealed class TablePull(CommandLine what, M3AuthOptions options, Course course, ILoggerFactory log)
 {
     public async Task RunAsync(Uri m3, CancellationToken cancellationToken)
     {
         // A call beyond the rate limit waits its turn, and goes with the token that is valid then.
         options.RateLimitMode = RateLimitMode.Wait;
         options.RateLimitProgress = course;
-        using HttpClient http = M3HttpClient.Create(m3, options);
+        using HttpClient http = M3HttpClient.Create(m3, options, loggerFactory: log);
         await using var session = new M3Session(http, m3, options.RateLimitWindow, course.Wait);
 
         PullPlan plan = await course.CallAsync(() => M3Table.PlanAsync(session, what, cancellationToken));

@@ -11,7 +11,7 @@ public sealed class PullUsageTests : PullFixture
         ExampleResult result = await PullAsync([], "--help");
 
         Assert.That(result.ExitCode, Is.Zero);
-        foreach (string expected in (string[])["dotnet run --project examples/DataPull [-- OPTIONS]", "--table", "--order-by", "--out", "--format", "--rows", "--page", "--workers", "--part", "--join", "M3_URL", "M3_OAUTH2_TOKEN", "130 stopped"])
+        foreach (string expected in (string[])["dotnet run --project examples/DataPull [-- OPTIONS]", "--table", "--order-by", "--out", "--format", "--rows", "--page", "--workers", "--part", "--join", "--redis", "M3_REDIS", "M3_URL", "M3_OAUTH2_TOKEN", "130 stopped"])
             Assert.That(result.Output, Does.Contain(expected));
     }
 
@@ -31,6 +31,7 @@ public sealed class PullUsageTests : PullFixture
     [TestCase("--part takes a part such as 2/4, of at most 64, not '5/4'.", "--part", "5/4")]
     [TestCase("--part takes a part such as 2/4, of at most 64, not '0/4'.", "--part", "0/4")]
     [TestCase("--part takes a part such as 2/4, of at most 64, not '2'.", "--part", "2")]
+    [TestCase("--redis takes where a Redis is, such as redis.example.org:6379, not ''.", "--redis", "")]
     [TestCase("--workers, --part and --join do not go together", "--workers", "4", "--part", "1/4")]
     [TestCase("--workers, --part and --join do not go together", "--part", "1/4", "--join")]
     public async Task A_wrong_argument_is_exit_code_2(string expected, params string[] arguments) =>

@@ -60,6 +60,9 @@ internal sealed class M3Session(HttpClient http, Uri m3, TimeSpan rateLimitWindo
 
     public static string TextOf(CallToolResult result) => string.Join('\n', result.Content.OfType<TextContentBlock>().Select(block => block.Text));
 
+    /// <summary>A session beside this one, for whoever calls at the same time.</summary>
+    public M3Session Another() => new(http, m3, rateLimitWindow, waits) { _hasWorked = _hasWorked };
+
     public ValueTask DisposeAsync() => new(DisconnectAsync());
 
     private Task<McpClient> ConnectAsync(CancellationToken cancellationToken)

@@ -6,32 +6,14 @@ using ModelContextProtocol.Protocol;
 namespace DataPull;
 
 /// <summary>One table of M3's, read through <c>execute_mimic_query</c>.</summary>
-internal sealed class M3Table
+internal static class M3Table
 {
-    private readonly M3Session _m3;
-    private readonly string _line;
-
-    private M3Table(M3Session m3, CommandLine what, Description description)
-    {
-        (_m3, Rows, Columns) = (m3, description.Rows, description.Columns);
-        // DuckDB takes a name for a column's first: neither may be one.
-        string row = Free("t");
-        _line = Free("line");
-        Query = $"SELECT to_json({row}) AS {_line} FROM {what.Table} AS {row} ORDER BY {what.OrderBy}";
-    }
-
-    /// <summary>How many rows there are.</summary>
-    public long Rows { get; }
-
-    public IReadOnlyList<Column> Columns { get; }
-
-    /// <summary>The query without its page: what a pull is, whatever its pages.</summary>
-    // M3 answers with a table drawn in text, in which no value's end can be told for certain. So each row comes as one value, in JSON.
-    public string Query { get; }
+    /// <summary>M3 shows so many rows of an answer.</summary>
+    public const int LongestPage = 50;
 
     /// <summary>Looks at the table, and makes sure that its rows are in an order.</summary>
     /// <exception cref="UsageException">There is no such table or column, or rows share their key.</exception>
-    public static async Task<M3Table> OpenAsync(M3Session m3, CommandLine what, CancellationToken cancellationToken)
+    public static async Task<PullPlan> PlanAsync(M3Session m3, CommandLine what, CancellationToken cancellationToken)
     {
         string sql = $$"""
             SELECT to_json({
@@ -42,25 +24,18 @@ internal sealed class M3Table
         string line = (await AskAsync(m3, sql, "line", cancellationToken)).Single();
         Description description = JsonSerializer.Deserialize<Description>(line, JsonSerializerOptions.Web)!;
         return description.Rows == description.Different
-            ? new M3Table(m3, what, description)
+            ? PullPlan.Of(what, description.Rows, description.Columns)
             : throw new UsageException($"--order-by {what.OrderBy} is not unique in {what.Table}: {Text(description.Rows)} rows, "
                 + $"{Text(description.Different)} different values. Rows could come twice, or never.");
     }
 
     /// <summary>One page, each row a JSON object.</summary>
-    public async Task<IReadOnlyList<JsonElement>> ReadAsync(long offset, int count, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<JsonElement>> ReadAsync(M3Session m3, PullPlan plan, long offset, int count, CancellationToken cancellationToken)
     {
-        string[] lines = await AskAsync(_m3, $"{Query} LIMIT {Text(count)} OFFSET {Text(offset)}", _line, cancellationToken);
+        string[] lines = await AskAsync(m3, $"{plan.Query} LIMIT {Text(count)} OFFSET {Text(offset)}", plan.Line, cancellationToken);
         return lines.Length == count
             ? [.. lines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))]
             : throw new McpException($"{lines.Length} rows instead of {count}, from row {offset} on. Does the table change?");
-    }
-
-    private string Free(string name)
-    {
-        while (Columns.Any(column => column.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
-            name += "_";
-        return name;
     }
 
     private static async Task<string[]> AskAsync(M3Session m3, string sql, string column, CancellationToken cancellationToken)

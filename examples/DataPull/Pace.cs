@@ -3,7 +3,9 @@ using M3.Client.Auth;
 namespace DataPull;
 
 /// <summary>Tells how long the rest takes: M3's rate limit matters more than its speed.</summary>
-internal sealed class Pace(M3AuthOptions options)
+/// <param name="options">They have the rate limit.</param>
+/// <param name="workers">So many calls are under way at once.</param>
+internal sealed class Pace(M3AuthOptions options, int workers)
 {
     private readonly Queue<DateTimeOffset> _calls = new();
     private TimeSpan _busy;
@@ -25,7 +27,7 @@ internal sealed class Pace(M3AuthOptions options)
     /// <summary>How long so many more calls take.</summary>
     public TimeSpan Left(long calls, DateTimeOffset now)
     {
-        TimeSpan each = _made == 0 ? TimeSpan.Zero : _busy / _made;
+        TimeSpan each = _made == 0 ? TimeSpan.Zero : _busy / _made / workers;
         TimeSpan unlimited = calls * each;
         int free = options.RateLimitRequests - _calls.Count;
         if (!options.Enabled || !options.RateLimitEnabled || calls <= free)

@@ -14,18 +14,30 @@ static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellati
 {
     Console.OutputEncoding = Encoding.UTF8;
     CommandLine what = CommandLine.Read(parsed);
-    TablePull? pull = null;
+    string growing = what.Format.GrowingFile(what.File);
+    Course? course = null;
     try
     {
         PullFile.CheckPath(what.Out);
+        if (what.IsJoin)
+        {
+            Screen.Note($"Done: {Rows(Joining.Run(what, cancellationToken))} in {what.Out}");
+            return 0;
+        }
+
         Uri? m3 = M3Url.FromEnvironment();
         await using LocalM3Server? local = m3 is null ? await LocalM3Server.StartAsync(cancellationToken: cancellationToken) : null;
         M3AuthOptions options = local is null ? M3AuthOptions.FromEnvironment() : Settings.For(local);
+        await using RedisSharedState? shared = await Settings.ShareAsync(what.Redis);
+        options.SharedState = shared;
 
         var screen = new Screen();
-        pull = new TablePull(what, options, screen);
+        course = new Course(what, options, screen);
+        var pull = new TablePull(what, options, course, new Warnings(screen));
         await screen.RunAsync(() => pull.RunAsync(m3 ?? local!.Endpoint, cancellationToken));
-        Screen.Note($"Done: {Rows(pull)} in {what.Out}");
+        Screen.Note(what.Part.IsWhole
+            ? $"Done: {Rows(course.Rows)} in {what.Out}"
+            : $"Done: {what.Part}, {Rows(course.Rows)} in {growing}. When all parts lie in one folder, --join makes {what.Out} of them.");
         return 0;
     }
     catch (Exception) when (cancellationToken.IsCancellationRequested)
@@ -55,10 +67,10 @@ static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellati
     {
         foreach (string line in lines)
             Console.Error.WriteLine(line);
-        if (pull is { Rows: > 0 })
-            Console.Error.WriteLine($"{Rows(pull)} are in {what.Format.GrowingFile(what.Out)}; the same command goes on from there.");
+        if (course is { Rows: > 0 })
+            Console.Error.WriteLine($"{Rows(course.Rows)} are in {(what.Workers > 1 ? $"the parts of {what.Out}" : growing)}; the same command goes on from there.");
         return exitCode;
     }
 }
 
-static string Rows(TablePull pull) => string.Create(CultureInfo.InvariantCulture, $"{pull.Rows:N0} rows");
+static string Rows(long rows) => string.Create(CultureInfo.InvariantCulture, $"{rows:N0} rows");

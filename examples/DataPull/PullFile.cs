@@ -14,13 +14,20 @@ internal sealed class PullFile : IDisposable
     private readonly FileStream _growing;
     private PullState _state;
 
-    private PullFile(CommandLine what, FileStream growing, PullState state) =>
-        (_path, _format, _growing, _state) = (what.Out, what.Format, growing, state);
+    private PullFile(string path, FileFormat format, FileStream growing, PullState state) =>
+        (_path, _format, _growing, _state) = (path, format, growing, state);
+
+    public PullPlan Plan => _state.Plan;
+
+    public Part Part => _state.Part;
 
     /// <summary>How many rows are in it.</summary>
     public long Rows => _state.Rows;
 
-    private string StatePath => StateOf(_path);
+    /// <summary>How many rows there are to be in it.</summary>
+    public long Wanted => Part.Range(Plan.Wanted) is var (first, end) ? end - first : 0;
+
+    private string StatePath => PullState.PathOf(_path);
 
     /// <summary>Finds out whether a file could be there at all, before anything is asked of M3.</summary>
     /// <exception cref="UsageException">Its folder is not there, or it is a folder itself.</exception>
@@ -35,27 +42,33 @@ internal sealed class PullFile : IDisposable
 
     /// <summary>Begins a file, or goes on with one.</summary>
     /// <exception cref="UsageException">The file is there, and no part of this pull; or it cannot be written.</exception>
-    public static PullFile Open(CommandLine what, M3Table table) => OnDisk(() => OpenOrCreate(what, table));
+    public static PullFile Open(CommandLine what, PullPlan plan, Part part) => OnDisk(() => OpenOrCreate(what, plan, part));
 
-    /// <summary>Adds a page: certain when this returns, and as if it had never been otherwise. Returns <see cref="Rows"/>.</summary>
+    /// <summary>Adds a page: certain when this returns, and as if it had never been otherwise.</summary>
     /// <exception cref="UsageException">It cannot be written.</exception>
-    public long Append(IReadOnlyList<JsonElement> rows)
+    public void Append(IReadOnlyList<JsonElement> rows)
     {
-        string[] names = [.. _state.Columns.Select(column => column.Name)];
+        string[] names = [.. Plan.Columns.Select(column => column.Name)];
         if (!rows.All(row => row.EnumerateObject().Select(value => value.Name).SequenceEqual(names)))
             throw new JsonException("The rows do not have the columns of their table.");
-        return OnDisk(() => Write(rows));
+        Append(rows.Count, growing => growing.Write(_format.Page(rows)));
     }
 
-    /// <summary>The file is whole.</summary>
+    /// <summary>Adds a part, as it adds a page.</summary>
+    /// <exception cref="UsageException">It cannot be read, or this file cannot be written.</exception>
+    public void Append(FinishedPart part, CancellationToken cancellationToken) => Append(part.Rows, growing => part.CopyTo(growing, cancellationToken));
+
+    /// <summary>The file is whole. A part's state stays, and says so to whoever joins it with the others.</summary>
     /// <exception cref="UsageException">It cannot be written.</exception>
     public void Complete() => OnDisk(() =>
     {
         // A table without rows has columns all the same.
-        if (Rows == 0)
-            Write([]);
+        if (_state.Bytes == 0)
+            Append(0, _ => { });
         _growing.Dispose();
-        _format.Finish(_path, _state.Columns);
+        if (!Part.IsWhole)
+            return true;
+        _format.Finish(_path, Plan.Columns);
         // The state goes first: without it nothing here is taken for a pull that can go on.
         File.Delete(StatePath);
         if (_format.GrowingFile(_path) is var rows && rows != _path)
@@ -65,26 +78,32 @@ internal sealed class PullFile : IDisposable
 
     public void Dispose() => _growing.Dispose();
 
-    private static string StateOf(string path) => path + ".state";
-
-    private static PullFile OpenOrCreate(CommandLine what, M3Table table)
+    // A full disk or a wrong path is not M3's fault.
+    public static T OnDisk<T>(Func<T> work)
     {
-        string path = what.Out, statePath = StateOf(path), growingPath = what.Format.GrowingFile(path);
+        try
+        {
+            return work();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or DuckDBException)
+        {
+            // It names the file. What there is already stays, and is gone on with.
+            throw new UsageException($"{e.Message.TrimEnd('.')}. Make room or grant access there, and start the same command again.");
+        }
+    }
+
+    private static PullFile OpenOrCreate(CommandLine what, PullPlan plan, Part part)
+    {
+        string path = part.FileOf(what.Out), statePath = PullState.PathOf(path), growingPath = what.Format.GrowingFile(path);
         PullState? state = PullState.Read(statePath);
-        string begin = $"Name another file with --out, or remove {growingPath} and {statePath}.";
-        if (state is not null && (state.Table, state.Query, state.Format) != (what.Table, table.Query, what.Format.Name))
-            throw new UsageException($"{path} is part of another pull, of {state.Table} as {state.Format} ({state.Query}). {begin}");
-        if (state is not null && state.Total != table.Rows)
-            throw new UsageException($"{what.Table} had {state.Total} rows when this pull began, and has {table.Rows} now. {begin}");
-        if (state is not null && !state.Columns.SequenceEqual(table.Columns))
-            throw new UsageException($"{what.Table} had other columns when this pull began. {begin}");
+        state?.CheckIs(plan, part, path, growingPath);
         if (state is null && new[] { path, growingPath }.FirstOrDefault(File.Exists) is { } existing)
             throw new UsageException($"{existing} exists already. Name another file with --out, or remove it.");
 
         // The state comes first, so that a file without one is never ours.
         if (state is null)
         {
-            state = new PullState(what.Table, table.Query, what.Format.Name, table.Rows, [.. table.Columns], Rows: 0, Bytes: 0);
+            state = new PullState(plan, part, Rows: 0, Bytes: 0);
             state.Write(statePath);
         }
 
@@ -98,33 +117,19 @@ internal sealed class PullFile : IDisposable
 
         growing.SetLength(state.Bytes);
         growing.Position = state.Bytes;
-        return new PullFile(what, growing, state);
+        return new PullFile(path, what.Format, growing, state);
     }
 
-    private long Write(IReadOnlyList<JsonElement> rows)
+    private void Append(long rows, Action<Stream> write) => OnDisk(() =>
     {
-        if (_state.Rows == 0)
-            _growing.Write(_format.Begin(_state.Columns));
-        _growing.Write(_format.Page(rows));
+        if (_state.Bytes == 0)
+            _growing.Write(_format.Begin(Plan.Columns));
+        write(_growing);
         // To the disk before the state says so: after a power cut, too, the file is never shorter than its state.
         _growing.Flush(flushToDisk: true);
-        PullState next = _state with { Rows = _state.Rows + rows.Count, Bytes = _growing.Position };
+        PullState next = _state with { Rows = Rows + rows, Bytes = _growing.Position };
         next.Write(StatePath);
         _state = next;
-        return Rows;
-    }
-
-    // A full disk or a wrong path is not M3's fault.
-    private static T OnDisk<T>(Func<T> work)
-    {
-        try
-        {
-            return work();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or DuckDBException)
-        {
-            // It names the file. What there is already stays, and is gone on with.
-            throw new UsageException($"{e.Message.TrimEnd('.')}. Make room or grant access there, and start the same command again.");
-        }
-    }
+        return true;
+    });
 }

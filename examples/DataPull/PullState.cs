@@ -1,17 +1,18 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace DataPull;
 
 /// <summary>The small file beside the one that grows: which pull it is, and how much of it is certain.</summary>
-/// <param name="Table">The table.</param>
-/// <param name="Query">How its rows are asked for.</param>
-/// <param name="Format">The file's format.</param>
-/// <param name="Total">So many rows had the table when the pull began,</param>
-/// <param name="Columns">and these columns.</param>
+/// <param name="Plan">What is pulled,</param>
+/// <param name="Part">and which part of it this file has.</param>
 /// <param name="Rows">So many rows are in the file for certain,</param>
 /// <param name="Bytes">in so many bytes.</param>
-internal sealed record PullState(string Table, string Query, string Format, long Total, Column[] Columns, long Rows, long Bytes)
+internal sealed record PullState(PullPlan Plan, Part Part, long Rows, long Bytes)
 {
+    /// <summary>Where the state of a file is.</summary>
+    public static string PathOf(string file) => file + ".state";
+
     /// <summary>The state in a file; null when there is no such file.</summary>
     /// <exception cref="UsageException">The file is something else.</exception>
     public static PullState? Read(string path)
@@ -21,7 +22,7 @@ internal sealed record PullState(string Table, string Query, string Format, long
         try
         {
             PullState state = JsonSerializer.Deserialize<PullState>(File.ReadAllText(path))!;
-            if (state is { Table: not null, Query: not null, Format: not null, Columns: not null, Rows: >= 0, Bytes: >= 0 })
+            if (state is { Plan: { Table: not null, OrderBy: not null, Format: not null, Columns: not null }, Part.Of: > 0, Rows: >= 0, Bytes: >= 0 })
                 return state;
         }
         catch (JsonException)
@@ -29,6 +30,31 @@ internal sealed record PullState(string Table, string Query, string Format, long
         }
 
         throw new UsageException($"{path} is no state of a pull. Name another file with --out, or remove it.");
+    }
+
+    /// <summary>Makes sure that a file is the one that a command would write.</summary>
+    /// <param name="plan">The command's plan,</param>
+    /// <param name="part">and its part.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="growing">The file that grows.</param>
+    /// <param name="now">When the plan's table was looked at.</param>
+    /// <exception cref="UsageException">It is not.</exception>
+    public void CheckIs(PullPlan plan, Part part, string path, string growing, string now = "now")
+    {
+        string? difference =
+            (Plan.Table, Plan.OrderBy, Plan.Format) != (plan.Table, plan.OrderBy, plan.Format)
+                ? $"{path} is part of another pull, of {Plan.Table} as {Plan.Format}, ordered by {Plan.OrderBy}."
+            : Part != part
+                ? $"{path} is {Part}, and not {part}. Go on with the command that began it, or begin anew."
+            : Plan.Total != plan.Total
+                ? $"{plan.Table} had {Text(Plan.Total)} rows when {path} was begun, and {Text(plan.Total)} {now}."
+            : !Plan.Columns.SequenceEqual(plan.Columns)
+                ? $"{plan.Table} had other columns when {path} was begun than {now}."
+            : Plan.Wanted != plan.Wanted
+                ? $"{path} was begun as a pull of {Text(Plan.Wanted)} rows, and not of {Text(plan.Wanted)}. Go on with the same --rows, or begin anew."
+            : null;
+        if (difference is not null)
+            throw new UsageException($"{difference} Name another file with --out, or remove {growing} and {PathOf(path)}.");
     }
 
     /// <summary>Whoever reads the file finds the old state or this one, never a part.</summary>
@@ -43,4 +69,6 @@ internal sealed record PullState(string Table, string Query, string Format, long
 
         File.Move(next, path, overwrite: true);
     }
+
+    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -12,9 +12,12 @@ internal sealed class Screen
     private readonly bool _isTerminal = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
     private ProgressTask? _bar;
     private string _rows = "";
-    private long? _lastPage, _lastLimit;
+    private long? _lastPage;
+    private DateTime _limitedUntil;
 
     public static void Note(string text) => Console.WriteLine(text);
+
+    public void Warn(string text) => Line($"Warning: {text}");
 
     /// <summary>Runs something that shows its progress here.</summary>
     public Task RunAsync(Func<Task> pull) => _isTerminal
@@ -29,7 +32,9 @@ internal sealed class Screen
 
     public void Begin(long rows, long wanted, CommandLine what)
     {
-        string text = string.Create(CultureInfo.InvariantCulture, $"{what.Table} into {what.Out}: {wanted:N0} rows");
+        string text = string.Create(CultureInfo.InvariantCulture, $"{what.Table}{(what.Part.IsWhole ? "" : $", {what.Part},")} into {what.File}: {wanted:N0} rows");
+        if (what.Workers > 1)
+            text += string.Create(CultureInfo.InvariantCulture, $" by {what.Workers} workers");
         Line(rows == 0 ? text : string.Create(CultureInfo.InvariantCulture, $"{text}, goes on after {rows:N0}"));
     }
 
@@ -42,19 +47,26 @@ internal sealed class Screen
             _bar.Value = rows;
         }
 
-        if (IsDue(ref _lastPage))
+        if (IsDue())
             Tell(rows == wanted ? _rows : $"{_rows}, {Describe(left)} left");
     }
+
+    /// <summary>All rows are there, and to be made one file of: of a large table that takes minutes.</summary>
+    public void Join(CommandLine what) => Tell(string.Create(CultureInfo.InvariantCulture, $"joins {what.Workers} parts"));
 
     /// <param name="delay">How long.</param>
     /// <param name="problem">What went wrong, null for M3's rate limit.</param>
     public void Wait(TimeSpan delay, string? problem)
     {
-        // A short wait for the rate limit may come before every single call; what goes wrong is always worth a line.
-        if (problem is null && delay < Pause && !IsDue(ref _lastLimit))
+        // A short wait for the rate limit may come before every single call, and a long one to all workers at once; what goes wrong is
+        // always worth a line.
+        DateTime until = DateTime.Now + delay;
+        if (problem is null && _bar is null && until - _limitedUntil < Pause)
             return;
+        if (problem is null)
+            _limitedUntil = until;
         string why = problem is null ? "for M3's rate limit" : $"and tries again, because M3 did not answer ({problem})";
-        Tell($"{(_rows == "" ? "" : $"{_rows}, ")}waits {Describe(delay)} {why}, until {DateTime.Now + delay:HH:mm:ss}");
+        Tell($"{(_rows == "" ? "" : $"{_rows}, ")}waits {Describe(delay)} {why}, until {until:HH:mm:ss}");
     }
 
     /// <summary>12 s, 3 min, 2 h 40 min or 3 days 4 h: no more exactly than anybody wants to know it.</summary>
@@ -67,11 +79,11 @@ internal sealed class Screen
     };
 
     // The bar always; a line the first time, and then once in a while.
-    private bool IsDue(ref long? last)
+    private bool IsDue()
     {
-        if (_bar is null && last is { } time && Stopwatch.GetElapsedTime(time) < Pause)
+        if (_bar is null && _lastPage is { } time && Stopwatch.GetElapsedTime(time) < Pause)
             return false;
-        last = Stopwatch.GetTimestamp();
+        _lastPage = Stopwatch.GetTimestamp();
         return true;
     }
 

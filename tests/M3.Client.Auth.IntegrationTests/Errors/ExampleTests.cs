@@ -156,6 +156,7 @@ public sealed class ExampleTests
 
     [TestCase("DataPull", "--rows")]
     [TestCase("DataPull", "--table")]
+    [TestCase("DataPull", "--part")]
     [TestCase("LocalM3", "--port")]
     [TestCase("LocalM3", "--algorithm")]
     public async Task A_token_that_was_given_to_an_option_is_not_said_back(string example, string option)

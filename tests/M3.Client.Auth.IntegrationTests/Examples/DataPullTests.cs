@@ -82,14 +82,14 @@ public sealed class DataPullTests : PullFixture
     [Test, Platform(Exclude = "Win", Reason = "No SIGINT there.")]
     public async Task Stopped_by_Ctrl_C_then_killed_then_resumed_it_is_the_file_that_one_go_makes()
     {
-        byte[] inOneGo = await PullInOneGoAsync();
+        byte[] inOneGo = await PullInOneGoAsync("pull.csv", Admissions);
 
         // Three calls in, the fourth waits for an hour: neither signal depends on how fast anything is.
-        ExampleResult first = await StopWhileWaitingAsync(calls: 3, example => example.Interrupt());
+        ExampleResult first = await StopWhileWaitingAsync(calls: 3, example => example.Interrupt(), Admissions);
         (long Rows, long Bytes) afterInterrupt = Measure();
         Assert.That((first.ExitCode, first.Error), Is.EqualTo((130, Lines("Stopped.", "100 rows are in pull.csv; the same command goes on from there."))), first.All);
 
-        ExampleResult second = await StopWhileWaitingAsync(calls: 4, example => example.Kill());
+        ExampleResult second = await StopWhileWaitingAsync(calls: 4, example => example.Kill(), Admissions);
         (long Rows, long Bytes) afterKill = Measure();
         Assert.That(second.ExitCode, Is.EqualTo(137), second.All);
         Assert.That(second.Output, Does.Contain("goes on after 100"));
@@ -112,7 +112,7 @@ public sealed class DataPullTests : PullFixture
     [Test, Platform(Exclude = "Win", Reason = "No SIGTERM there.")]
     public async Task SIGTERM_stops_it_as_Ctrl_C_does()
     {
-        ExampleResult result = await StopWhileWaitingAsync(calls: 2, example => example.Terminate());
+        ExampleResult result = await StopWhileWaitingAsync(calls: 2, example => example.Terminate(), Admissions);
 
         Assert.That((result.ExitCode, result.Error), Is.EqualTo((130, Lines("Stopped.", "50 rows are in pull.csv; the same command goes on from there."))));
         Assert.That(result.Output, Does.Contain("50 of 450 rows, waits 60 min for M3's rate limit, until "));
@@ -147,7 +147,7 @@ public sealed class DataPullTests : PullFixture
     [TestCase(Trouble.RateLimit, "waits 1 s for M3's rate limit")]
     public async Task It_gets_over_what_passes_by_itself(Trouble trouble, string expected)
     {
-        byte[] inOneGo = await PullInOneGoAsync();
+        byte[] inOneGo = await PullInOneGoAsync("pull.csv", Admissions);
         // The fourth query, the third page, meets with it.
         int queries = 0;
         await using RecordingServer between = await RecordingServer.StartAsync(async context =>
@@ -182,7 +182,7 @@ public sealed class DataPullTests : PullFixture
         Assert.That(await File.ReadAllTextAsync(Csv), Is.EqualTo("mine\n"));
 
         File.Delete(Csv);
-        await StopWhileWaitingAsync(calls: 2, example => example.Kill());
+        await StopWhileWaitingAsync(calls: 2, example => example.Kill(), Admissions);
         byte[] before = await File.ReadAllBytesAsync(Csv);
 
         AssertFails(await PullAsync(Environment(), "--table", "hosp_patients", "--order-by", "subject_id", "--out", "pull.csv"), 2, "pull.csv is part of another pull, of hosp_admissions");
@@ -193,53 +193,6 @@ public sealed class DataPullTests : PullFixture
         AssertFails(await PullAsync(Environment(), Admissions), 2, "pull.csv is shorter than pull.csv.state says");
         await File.WriteAllTextAsync(State, "{}");
         AssertFails(await PullAsync(Environment(), Admissions), 2, "pull.csv.state is no state of a pull");
-    }
-
-    [Test]
-    public async Task Help_says_how_to_use_it()
-    {
-        ExampleResult result = await PullAsync([], "--help");
-
-        Assert.That(result.ExitCode, Is.Zero);
-        foreach (string expected in (string[])["dotnet run --project examples/DataPull [-- OPTIONS]", "--table", "--order-by", "--out", "--format", "--rows", "--page", "M3_URL", "M3_OAUTH2_TOKEN", "130 stopped"])
-            Assert.That(result.Output, Does.Contain(expected));
-    }
-
-    [TestCase("Unknown option '--fast'.", "--fast")]
-    [TestCase("An argument that is no option.", "eyJhbGciOi")]
-    [TestCase("Required argument missing for option: '--table'.", "--table")]
-    [TestCase("Option '--page' expects a single argument but 2 were provided.", "--page", "1", "--page", "2")]
-    [TestCase("--table takes the name of a table, not ''.", "--table", "")]
-    [TestCase("--table takes the name of a table, not 'a; DROP TABLE b'.", "--table", "a; DROP TABLE b")]
-    [TestCase("--table needs --order-by, too", "--table", "hosp_patients")]
-    [TestCase("--order-by takes a column's name, or several with commas between, not '1)'.", "--order-by", "1)")]
-    [TestCase("--out takes a file's name, not ''.", "--out", "")]
-    [TestCase("--format takes csv or parquet, not 'xlsx'.", "--format", "xlsx")]
-    [TestCase("--rows takes a whole number from 1, not '0'.", "--rows", "0")]
-    [TestCase("--page takes a whole number from 1 to 50, not '51'.", "--page", "51")]
-    public async Task A_wrong_argument_is_exit_code_2(string expected, params string[] arguments) =>
-        AssertFails(await PullAsync([], arguments), 2, expected, "See --help.");
-
-    [TestCase("Table with name nothing does not exist", "--table", "nothing", "--order-by", "id")]
-    [TestCase("--order-by gender is not unique in hosp_patients: 300 rows, 2 different values", "--table", "hosp_patients", "--order-by", "gender")]
-    [TestCase("Suspicious identifier detected: KEY", "--table", "hosp_patients", "--order-by", "key")]
-    public async Task A_question_that_M3_cannot_answer_is_exit_code_2(string expected, params string[] arguments)
-    {
-        AssertFails(await PullAsync(Environment(), arguments), 2, expected);
-        Assert.That(Directory.EnumerateFiles(Folder), Is.Empty);
-    }
-
-    [TestCase("M3_URL", "m3.example.org", 2, "M3_URL must be an absolute http or https URL, but is 'm3.example.org'")]
-    [TestCase("M3_OAUTH2_ISSUER_URL", " ", 2, "M3_OAUTH2_ISSUER_URL is required when OAuth2 is enabled")]
-    [TestCase("M3_OAUTH2_RATE_LIMIT_REQUESTS", "many", 2, "M3_OAUTH2_RATE_LIMIT_REQUESTS")]
-    [TestCase("M3_OAUTH2_TOKEN", " ", 1, "Missing OAuth2 access token")]
-    [TestCase("M3_URL", "http://127.0.0.1:9/sse", 1, "M3 did not answer as it should")]
-    public async Task A_setting_that_is_no_good_is_told_without_a_stack_trace(string name, string value, int exitCode, string expected)
-    {
-        Dictionary<string, string> environment = new(Environment()) { [name] = value };
-
-        AssertFails(await PullAsync(environment, Admissions), exitCode, expected);
-        Assert.That(Directory.EnumerateFiles(Folder), Is.Empty);
     }
 
     /// <summary>What a long pull may meet with on its way.</summary>
@@ -280,26 +233,6 @@ public sealed class DataPullTests : PullFixture
         }
     }
 
-    private async Task<byte[]> PullInOneGoAsync(params string[] arguments)
-    {
-        ExampleResult result = await PullAsync(Environment(), arguments is [] ? Admissions : arguments);
-        Assert.That(result.ExitCode, Is.Zero, result.All);
-        byte[] bytes = await File.ReadAllBytesAsync(Csv);
-        File.Delete(Csv);
-        return bytes;
-    }
-
-    /// <summary>Runs a pull whose budget has only so many calls, and does something to it when it waits for the next.</summary>
-    private async Task<ExampleResult> StopWhileWaitingAsync(int calls, Action<Example> stop)
-    {
-        Dictionary<string, string> environment = new(Environment()) { ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = $"{calls}" };
-        await using Example example = Start(environment, Admissions);
-        List<string> lines = await example.ReadUntilAsync(line => line.Contains("waits", StringComparison.Ordinal));
-        stop(example);
-        ExampleResult result = await example.FinishAsync();
-        return result with { Output = Lines([.. lines]) + result.Output };
-    }
-
     private (long Rows, long Bytes) Measure()
     {
         byte[] bytes = File.ReadAllBytes(Csv);
@@ -308,6 +241,4 @@ public sealed class DataPullTests : PullFixture
 
     // Without the line of names. No value here has a line break in it.
     private static int CountRows(byte[] csv) => csv.Count(octet => octet == '\n') - 1;
-
-    private static string Lines(params string[] lines) => string.Concat(lines.Select(line => line + System.Environment.NewLine));
 }

@@ -12,6 +12,9 @@ public abstract class PullFixture : LocalM3Fixture
     /// <summary>Where a pull writes.</summary>
     protected string Folder { get; private set; } = null!;
 
+    /// <summary>How many calls have arrived that M3's rate limit counts.</summary>
+    protected int Calls => M3.Received.Count(request => request.McpMethod == "tools/call");
+
     /// <summary>SQL that adds tables to LocalM3's own.</summary>
     protected virtual string? MoreTables => null;
 
@@ -40,6 +43,29 @@ public abstract class PullFixture : LocalM3Fixture
         await using Example example = Start(environment, arguments);
         return await example.FinishAsync();
     }
+
+    /// <summary>What a pull makes that nobody disturbs; it is gone when this returns.</summary>
+    private protected async Task<byte[]> PullInOneGoAsync(string file, params string[] arguments)
+    {
+        ExampleResult result = await PullAsync(Environment(), arguments);
+        Assert.That(result.ExitCode, Is.Zero, result.All);
+        byte[] bytes = await File.ReadAllBytesAsync(In(file));
+        File.Delete(In(file));
+        return bytes;
+    }
+
+    /// <summary>Runs a pull whose budget has only so many calls, and does something to it when it waits for the next.</summary>
+    private protected async Task<ExampleResult> StopWhileWaitingAsync(int calls, Action<Example> stop, params string[] arguments)
+    {
+        Dictionary<string, string> environment = new(Environment()) { ["M3_OAUTH2_RATE_LIMIT_REQUESTS"] = $"{calls}" };
+        await using Example example = Start(environment, arguments);
+        List<string> lines = await example.ReadUntilAsync(line => line.Contains("waits", StringComparison.Ordinal));
+        stop(example);
+        ExampleResult result = await example.FinishAsync();
+        return result with { Output = Lines([.. lines]) + result.Output };
+    }
+
+    protected static string Lines(params string[] lines) => string.Concat(lines.Select(line => line + System.Environment.NewLine));
 
     /// <summary>Passes a request on to LocalM3, and the answer back.</summary>
     protected async Task ForwardAsync(HttpContext context, string message)

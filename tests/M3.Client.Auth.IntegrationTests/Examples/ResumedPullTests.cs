@@ -2,14 +2,15 @@ using System.Text.Json;
 
 namespace M3.Client.Auth.IntegrationTests.Examples;
 
-/// <summary>A pull that is killed wherever it stands, again and again, in either format.</summary>
+/// <summary>A pull that is killed wherever it stands, again and again, in either format, by one worker or several.</summary>
 public sealed class ResumedPullTests : PullFixture
 {
-    [TestCase("pull.csv"), TestCase("pull.parquet"), Platform(Exclude = "Win", Reason = "Its kill is another.")]
-    public async Task Killed_at_any_moment_again_and_again_it_loses_no_row_and_repeats_none(string file)
+    [TestCase("pull.csv", 1), TestCase("pull.parquet", 1), TestCase("pull.csv", 4), TestCase("pull.parquet", 4), Platform(Exclude = "Win", Reason = "Its kill is another.")]
+    public async Task Killed_at_any_moment_again_and_again_it_loses_no_row_and_repeats_none(string file, int workers)
     {
         string[] arguments = ["--table", "hosp_admissions", "--order-by", "hadm_id", "--page", "3", "--out", file];
-        string[] inOneGo = await PullInOneGoAsync(file, arguments);
+        byte[] inOneGo = await PullInOneGoAsync(file, arguments);
+        arguments = [.. arguments, "--workers", $"{workers}"];
 
         // A pull tells too seldom where it stands: its queries tell it better.
         int queriesLeft = 0;
@@ -44,13 +45,13 @@ public sealed class ResumedPullTests : PullFixture
             // It may have come to its end before the kill.
             isDone = !File.Exists(In(file + ".state"));
             if (!isDone)
-                rows.Add(CertainRows(file));
+                rows.Add(CertainRows());
         }
 
         TestContext.Out.WriteLine($"killed {rows.Count} times, with {string.Join(", ", rows)} rows in the file");
         Assert.That(rows, Has.Count.GreaterThan(2));
         Assert.That(rows, Is.Ordered.Ascending);
-        Assert.That(Contents(file), Is.EqualTo(inOneGo));
+        Assert.That(await File.ReadAllBytesAsync(In(file)), Is.EqualTo(inOneGo));
         Assert.That(Directory.EnumerateFiles(Folder), Is.EquivalentTo([In(file)]), "nothing is left to resume");
     }
 
@@ -58,7 +59,7 @@ public sealed class ResumedPullTests : PullFixture
     public async Task Killed_while_it_made_the_Parquet_file_of_its_rows_it_makes_it_again()
     {
         string[] arguments = ["--table", "hosp_patients", "--order-by", "subject_id", "--out", "pull.parquet"];
-        string[] inOneGo = await PullInOneGoAsync("pull.parquet", arguments);
+        byte[] inOneGo = await PullInOneGoAsync("pull.parquet", arguments);
 
         // All rows are there, and the last step fails: what it leaves is what a kill there leaves.
         Directory.CreateDirectory(In("pull.parquet.new"));
@@ -69,25 +70,14 @@ public sealed class ResumedPullTests : PullFixture
         ExampleResult result = await PullAsync(Environment(), arguments);
 
         Assert.That(result.ExitCode, Is.Zero, result.All);
-        Assert.That(Contents("pull.parquet"), Is.EqualTo(inOneGo));
+        Assert.That(await File.ReadAllBytesAsync(In("pull.parquet")), Is.EqualTo(inOneGo));
         Assert.That(Directory.EnumerateFiles(Folder), Is.EquivalentTo([In("pull.parquet")]));
     }
 
-    private async Task<string[]> PullInOneGoAsync(string file, string[] arguments)
+    // In the file, and in the parts beside it.
+    private long CertainRows() => Directory.EnumerateFiles(Folder, "*.state").Sum(state =>
     {
-        ExampleResult result = await PullAsync(Environment(), arguments);
-        Assert.That(result.ExitCode, Is.Zero, result.All);
-        string[] contents = Contents(file);
-        File.Delete(In(file));
-        return contents;
-    }
-
-    // A CSV file to the letter; Parquet by what is in it.
-    private string[] Contents(string file) => file.EndsWith(".csv", StringComparison.Ordinal) ? File.ReadAllLines(In(file)) : DuckDb.Rows(In(file));
-
-    private long CertainRows(string file)
-    {
-        using JsonDocument state = JsonDocument.Parse(File.ReadAllText(In(file + ".state")));
-        return state.RootElement.GetProperty("Rows").GetInt64();
-    }
+        using JsonDocument content = JsonDocument.Parse(File.ReadAllText(state));
+        return content.RootElement.GetProperty("Rows").GetInt64();
+    });
 }

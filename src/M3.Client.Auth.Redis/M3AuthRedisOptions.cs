@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.AspNetCore.DataProtection;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -56,6 +57,19 @@ public sealed class M3AuthRedisOptions
 
     /// <summary>Default 5 s. How long processes have to write their permits anew where Redis has lost its data, and at the very first start.</summary>
     public TimeSpan RecoveryTime { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Sets <see cref="DataProtection"/> for a program without services: its keys lie in a folder, and are made there when there are none.</summary>
+    /// <param name="folder">The folder, the same one for all. Whoever can read it can open what is shared, and whoever can write to it can seal.</param>
+    /// <param name="applicationName">The same for all: <c>SetApplicationName</c> where a service is among them.</param>
+    public void UseKeysIn(string folder, string applicationName)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        ArgumentException.ThrowIfNullOrWhiteSpace(applicationName);
+        var services = new ServiceCollection();
+        services.AddDataProtection().SetApplicationName(applicationName).PersistKeysToFileSystem(new DirectoryInfo(folder));
+        // It has nothing to let go, and lasts as long as what it seals.
+        DataProtection = services.BuildServiceProvider().GetRequiredService<IDataProtectionProvider>();
+    }
 
     /// <summary>A copy that nobody changes any more.</summary>
     /// <exception cref="OptionsValidationException">A value is none that can be worked with; each failure names it.</exception>

@@ -1,10 +1,16 @@
 // One worker of a fleet: so many callers that call M3's tool again and again under a budget in Redis, until standard input says to stop. Arguments: M3's address,
 // Redis, the limit, its window in milliseconds, the callers, the first call's number, how many permits to reserve ahead, and "reject" to have calls fail rather than wait.
-// Prints at the end what came of them, in one line of JSON.
+// Prints at the end what came of them, in one line of JSON. With "tokens" it is another kind of worker, see TokenLoop.
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using M3.Client.Auth;
+
+if (args[0] == "tokens")
+{
+    await TokenLoop.RunAsync(args[1], args[2]);
+    return;
+}
 
 int limit = Number(2), windowMilliseconds = Number(3), callers = Number(4), nextId = Number(5), ahead = Number(6);
 await using RedisSharedState shared = await RedisSharedState.ConnectAsync(args[1], new M3AuthRedisOptions

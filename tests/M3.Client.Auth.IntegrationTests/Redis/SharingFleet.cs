@@ -37,7 +37,9 @@ internal sealed class SharingFleet : IAsyncDisposable
     /// <param name="configure">Changes the settings.</param>
     public async Task<M3TokenProvider> AddAsync(IDataProtectionProvider? ring = null, Action<M3AuthOptions>? configure = null)
     {
-        var options = new M3AuthRedisOptions { KeyPrefix = "m3-test", Timeout = TimeSpan.FromSeconds(1), DataProtection = ring ?? DataProtectionProvider.Create(_ring) };
+        var options = new M3AuthRedisOptions { KeyPrefix = "m3-test", Timeout = TimeSpan.FromSeconds(1), DataProtection = ring };
+        if (ring is null)
+            options.UseKeysIn(_ring.FullName, "the fleet");
         RedisSharedState state = await RedisSharedState.ConnectAsync(Redis.Configuration, options);
         _states.Add(state);
         M3AuthOptions settings = Issuer.OptionsWithClient();

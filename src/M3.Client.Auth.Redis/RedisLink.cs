@@ -30,6 +30,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private string _epochName = "";
     private long _epochNumber;
     private long _awayUntil;
+    private long _seenAt;
     private long _lastId;
     private bool _isAway;
 
@@ -40,6 +41,12 @@ internal sealed class RedisLink : IAsyncDisposable
         _epochKey = Key("epoch");
         connection.ConnectionRestored += OnRestored;
     }
+
+    /// <summary>How long ago it was seen that Redis has its data.</summary>
+    public TimeSpan SinceSeen => new(_clock.Now - Volatile.Read(ref _seenAt));
+
+    /// <summary>How often a process with permits looks: twice at least within the time that all have to write theirs anew.</summary>
+    public TimeSpan LookInterval => TimeSpan.FromTicks(Math.Min(_options.RecoveryTime.Ticks / 3, _options.LongestHold.Ticks / 6));
 
     /// <summary>Whether Redis did not answer when it was asked last.</summary>
     public bool IsAway => Volatile.Read(ref _isAway);
@@ -78,7 +85,11 @@ internal sealed class RedisLink : IAsyncDisposable
             if (await AskAsync(script, keys, window, arguments).ConfigureAwait(false) is not { } answer)
                 return null;
             if ((string?)answer[0] != RedisScripts.Lost)
+            {
+                Volatile.Write(ref _seenAt, _clock.Now);
                 return answer;
+            }
+
             if (!await AdoptAsync((string)answer[1]!, (long)answer[2]).ConfigureAwait(false))
                 return null;
         }
@@ -203,11 +214,9 @@ internal sealed class RedisLink : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        // Twice at least within the time that processes have to write their permits anew.
-        TimeSpan pause = TimeSpan.FromTicks(Math.Min(_options.RecoveryTime.Ticks / 3, _options.LongestHold.Ticks / 6));
         while (!_disposed.IsCancellationRequested)
         {
-            using var timer = new CancellationTokenSource(pause, _timeProvider);
+            using var timer = new CancellationTokenSource(LookInterval, _timeProvider);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, _disposed.Token);
             await _wake.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (_disposed.IsCancellationRequested)

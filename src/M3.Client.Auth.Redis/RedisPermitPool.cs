@@ -133,7 +133,8 @@ internal sealed class RedisPermitPool : PermitPool
                 isHolding = true;
         }
 
-        if ((isHolding || _link.IsAway) && !isLast)
+        // Every script looks at the epoch.
+        if ((isHolding || _link.IsAway) && !isLast && _link.SinceSeen >= _link.LookInterval / 2)
             await _link.RunAsync(RedisScripts.Look, [], Window, [], isProbe: true).ConfigureAwait(false);
     }
 

@@ -48,7 +48,7 @@ public sealed partial class LibraryPackageTests
             XElement repository = metadata.Elements().Single(element => element.Name.LocalName == "repository");
             Assert.That(repository.Attribute("url")?.Value, Is.EqualTo(Value("projectUrl")));
             Assert.That(metadata.Descendants().Where(element => element.Name.LocalName == "dependency").Select(element => element.Attribute("id")!.Value), Is.EquivalentTo(
-                ["Duende.IdentityModel", "Microsoft.Extensions.Configuration.EnvironmentVariables", "Microsoft.Extensions.Diagnostics.HealthChecks", "Microsoft.Extensions.Http.Polly",
+                ["Duende.IdentityModel", "Microsoft.Extensions.Configuration.EnvironmentVariables", "Microsoft.Extensions.Diagnostics.HealthChecks", "Microsoft.Extensions.Http", "Microsoft.Extensions.Http.Polly",
                 "System.Security.Cryptography.ProtectedData", "System.Threading.RateLimiting"]));
             Assert.That(metadata.Descendants().Single(element => element.Attribute("id")?.Value == "Microsoft.Extensions.Http.Polly").Attribute("exclude")!.Value, Does.Contain("Compile"),
                 "Polly 7 stands in the way of Polly 8 in a user's code");

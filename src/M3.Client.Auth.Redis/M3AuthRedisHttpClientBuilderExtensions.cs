@@ -32,7 +32,11 @@ public static class M3AuthRedisHttpClientBuilderExtensions
         options = options.ValidatedCopy();
         builder.Services.AddKeyedSingleton(name, (provider, _) => Create(provider, options));
         builder.Services.AddOptions<M3AuthOptions>(name)
-            .PostConfigure<IServiceProvider>((settings, provider) => settings.SharedState ??= provider.GetRequiredKeyedService<RedisSharedState>(name));
+            .PostConfigure<IServiceProvider>((settings, provider) =>
+            {
+                if (settings.Enabled)
+                    settings.SharedState ??= provider.GetRequiredKeyedService<RedisSharedState>(name);
+            });
         return builder;
     }
 

@@ -10,7 +10,6 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
     private readonly Stack<RedisPermit> _spare = new();
     private readonly HashSet<RedisPermit> _untold = [];
     private bool _isTelling;
-    private long _spareUsedAt;
     private bool _isRetired;
     private int _askers;
 
@@ -45,6 +44,16 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
             _askers--;
     }
 
+    /// <summary>Whether there is anything that Redis would have to be told if it lost its data.</summary>
+    public bool HoldsAny
+    {
+        get
+        {
+            lock (_gate)
+                return _permits.Count > 0;
+        }
+    }
+
     /// <summary>Closes it for good if nothing is in it and nobody asks, so that it can be forgotten.</summary>
     public bool TryRetire()
     {
@@ -55,14 +64,12 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
     /// <summary>Takes permits that were reserved before.</summary>
     /// <param name="count">How many: all of them or none.</param>
     /// <param name="heldSince">Those that were asked for before are not sent with any more.</param>
-    /// <param name="now">By the monotonic clock.</param>
-    public RedisPermit[]? TryTakeSpare(int count, long heldSince, long now)
+    public RedisPermit[]? TryTakeSpare(int count, long heldSince)
     {
         lock (_gate)
         {
-            if (_spare.Count < count || _spare.Peek().ToldAt < heldSince)
+            if (_spare.Count < count || _spare.Take(count).Any(permit => permit.ToldAt < heldSince))
                 return null;
-            _spareUsedAt = now;
             RedisPermit[] taken = new RedisPermit[count];
             for (int i = 0; i < count; i++)
                 taken[i] = _spare.Pop();
@@ -76,7 +83,6 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
         lock (_gate)
         {
             RedisPermit[] taken = new RedisPermit[needed];
-            _spareUsedAt = askedAt;
             for (int i = 0; i < granted; i++)
             {
                 var permit = new RedisPermit(this, $"{id}:{i + 1}", askedAt);
@@ -156,9 +162,13 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
             foreach ((RedisPermit permit, _, long? freeAt) in told)
             {
                 permit.ToldAt = at;
-                // It may have come back meanwhile.
+                // It may have come back meanwhile, and Redis may have heard of that first.
                 if (permit.FreeAt != freeAt)
+                {
+                    _untold.Add(permit);
                     continue;
+                }
+
                 _untold.Remove(permit);
                 if (freeAt <= at)
                     _permits.Remove(permit.Id);
@@ -166,15 +176,20 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
         }
     }
 
-    /// <summary>Gives the spare ones back where no call has needed one for so long.</summary>
-    public void ReturnIdle(long now, long longest)
+    /// <summary>Gives back the spare ones that no call has needed since.</summary>
+    public void ReturnIdle(long now, long grantedBefore)
     {
         lock (_gate)
         {
-            if (now - _spareUsedAt < longest)
-                return;
-            while (_spare.TryPop(out RedisPermit? permit))
-                Free(permit, now);
+            RedisPermit[] newestFirst = [.. _spare];
+            _spare.Clear();
+            foreach (RedisPermit permit in newestFirst.Reverse())
+            {
+                if (permit.AskedAt <= grantedBefore)
+                    Free(permit, now);
+                else
+                    _spare.Push(permit);
+            }
         }
     }
 

@@ -15,6 +15,8 @@ internal sealed class RedisLink : IAsyncDisposable
     // What keeps a process whose Redis is away from having each call wait for it.
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan RewriteInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly IConnectionMultiplexer _connection;
     private readonly M3AuthRedisOptions _options;
     private readonly TimeProvider _timeProvider;
@@ -32,7 +34,9 @@ internal sealed class RedisLink : IAsyncDisposable
     private long _awayUntil;
     private long _seenAt;
     private long _lastId;
+    private int _rewrites;
     private bool _isAway;
+    private bool _mustRewrite;
 
     public RedisLink(IConnectionMultiplexer connection, M3AuthRedisOptions options, TimeProvider timeProvider, Log log)
     {
@@ -40,6 +44,7 @@ internal sealed class RedisLink : IAsyncDisposable
         _clock = new MonotonicClock(timeProvider);
         _epochKey = Key("epoch");
         connection.ConnectionRestored += OnRestored;
+        connection.ConfigurationChanged += OnChanged;
     }
 
     /// <summary>How long ago it was seen that Redis has its data.</summary>
@@ -47,6 +52,8 @@ internal sealed class RedisLink : IAsyncDisposable
 
     /// <summary>How often a process with permits looks: twice at least within the time that all have to write theirs anew.</summary>
     public TimeSpan LookInterval => TimeSpan.FromTicks(Math.Min(_options.RecoveryTime.Ticks / 3, _options.LongestHold.Ticks / 6));
+
+    public bool IsDisposed => _disposed.IsCancellationRequested;
 
     /// <summary>Whether Redis did not answer when it was asked last.</summary>
     public bool IsAway => Volatile.Read(ref _isAway);
@@ -69,123 +76,136 @@ internal sealed class RedisLink : IAsyncDisposable
             _watching ??= Detached.Run(WatchAsync);
     }
 
-    /// <summary>Runs a script; where the epoch is another, writes this process's permits anew, and runs it again.</summary>
+    /// <summary>Runs a script, unless Redis did not answer a moment ago, or this process still has to write what Redis has lost.</summary>
     /// <param name="script">One of <see cref="RedisScripts"/>.</param>
     /// <param name="keys">Its keys behind the epoch's.</param>
     /// <param name="window">Of the budget that it is about.</param>
     /// <param name="arguments">Its arguments from the fifth on.</param>
-    /// <param name="isProbe">Whether Redis is asked although it did not answer a moment ago.</param>
-    /// <returns>Null: Redis is away. The script may run all the same.</returns>
-    public async Task<RedisResult[]?> RunAsync(string script, RedisKey[] keys, TimeSpan window, RedisValue[] arguments, bool isProbe = false)
+    /// <param name="isProbe">Whether it runs all the same.</param>
+    public async Task<RedisAnswer> RunAsync(string script, RedisKey[] keys, TimeSpan window, RedisValue[] arguments, bool isProbe = false)
     {
         if (!isProbe && Volatile.Read(ref _awayUntil) > _clock.Now)
-            return null;
-        for (int attempt = 0; attempt < 3; attempt++)
+            return default;
+        if (!isProbe && Volatile.Read(ref _mustRewrite))
+            return new RedisAnswer(null, IsLost: true);
+        // With nothing to write anew another epoch is as good: at the first call of all, say.
+        RedisAnswer answer;
+        int attempt = 0;
+        do
+            answer = await AskAsync(script, keys, window, arguments).ConfigureAwait(false);
+        while (answer.IsLost && !Volatile.Read(ref _mustRewrite) && ++attempt < 3);
+        return answer;
+    }
+
+    /// <summary>Permits were granted: remembers how far the epoch's number has come. Where it has become another one meanwhile, what was granted is lost.</summary>
+    public void NoteGrant(string epoch, long number)
+    {
+        lock (_gate)
         {
-            if (await AskAsync(script, keys, window, arguments).ConfigureAwait(false) is not { } answer)
-                return null;
-            if ((string?)answer[0] != RedisScripts.Lost)
-            {
-                Volatile.Write(ref _seenAt, _clock.Now);
-                return answer;
-            }
-
-            if (!await AdoptAsync((string)answer[1]!, (long)answer[2]).ConfigureAwait(false))
-                return null;
+            if (_epochName == epoch)
+                _epochNumber = Math.Max(_epochNumber, number);
+            else
+                Rewrite();
         }
-
-        return null;
     }
 
     public async ValueTask DisposeAsync()
     {
         _connection.ConnectionRestored -= OnRestored;
+        _connection.ConfigurationChanged -= OnChanged;
         await _disposed.CancelAsync().ConfigureAwait(false);
         if (_watching is { } watching)
             await watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (RedisPermitPool pool in _pools)
-            await pool.TidyAsync(isLast: true).ConfigureAwait(false);
+        {
+            if (!await pool.TidyAsync(isLast: true).ConfigureAwait(false))
+                return;
+        }
     }
 
-    /// <summary>Asks Redis for something that a call can do without, unless it did not answer a moment ago.</summary>
-    /// <param name="ask">Asks it.</param>
+    /// <summary>Asks Redis something that a call can do without, within a bound; where it fails, what is asked goes without it.</summary>
     /// <returns>Whether it answered, and what. What it did not answer may happen all the same.</returns>
-    public async Task<(bool IsAnswered, T? Answer)> TryAsync<T>(Func<IDatabase, Task<T>> ask)
-    {
-        if (Volatile.Read(ref _awayUntil) > _clock.Now)
-            return default;
-        try
-        {
-            return await AskAsync(ask).ConfigureAwait(false);
-        }
-        catch (RedisServerException)
-        {
-            // It is there, and says no: it is full, say.
-            return default;
-        }
-    }
-
-    private async Task<(bool IsAnswered, T? Answer)> AskAsync<T>(Func<IDatabase, Task<T>> ask)
+    public async Task<(bool IsAnswered, T? Answer)> TryAsync<T>(Func<IDatabase, Task<T>> ask, TimeSpan timeout)
     {
         Task<T>? asking = null;
         try
         {
             asking = ask(_connection.GetDatabase());
-            T answer = await asking.WaitAsync(_options.Timeout, _timeProvider).ConfigureAwait(false);
-            NoteAnswer();
-            return (true, answer);
+            return (true, await asking.WaitAsync(timeout, _timeProvider).ConfigureAwait(false));
         }
-        catch (Exception e) when (e is RedisException and not RedisServerException or TimeoutException or ObjectDisposedException)
+        catch (Exception)
         {
             Detached.Abandon(asking);
-            NoteFailure(e);
             return default;
         }
     }
 
-    private async Task<RedisResult[]?> AskAsync(string script, RedisKey[] keys, TimeSpan window, RedisValue[] arguments)
+    private async Task<RedisAnswer> AskAsync(string script, RedisKey[] keys, TimeSpan window, RedisValue[] arguments)
     {
+        Task<RedisResult>? asking = null;
+        string epoch;
         RedisValue[] all;
         lock (_gate)
-            all = [_epochName, _epochNumber, NewId(), (long)Recovery(window).TotalMilliseconds, .. arguments];
+            (epoch, all) = (_epochName, [_epochName, _epochNumber, NewId(), (long)Recovery(window).TotalMilliseconds, .. arguments]);
         try
         {
-            (_, RedisResult? answer) = await AskAsync(redis => redis.ScriptEvaluateAsync(script, [_epochKey, .. keys], all)).ConfigureAwait(false);
-            return (RedisResult[]?)answer;
+            asking = _connection.GetDatabase().ScriptEvaluateAsync(script, [_epochKey, .. keys], all);
+            var values = (RedisResult[])(await asking.WaitAsync(_options.Timeout, _timeProvider).ConfigureAwait(false))!;
+            NoteAnswer();
+            if ((string?)values[0] != RedisScripts.Lost)
+                return new RedisAnswer(values, Epoch: epoch);
+            Adopt((string)values[1]!, (long)values[2]);
+            return new RedisAnswer(null, IsLost: true);
         }
-        catch (RedisServerException e)
+        catch (Exception e)
         {
-            // What can be read only grants nothing.
+            Detached.Abandon(asking);
             NoteFailure(e);
-            return null;
+            // One that says no has done nothing, and neither has one that was never asked.
+            return new RedisAnswer(null, MayRun: e is not (RedisServerException or RedisCommandException or RedisConnectionException { FailureType: ConnectionFailureType.UnableToResolvePhysicalConnection }));
         }
     }
 
-    /// <summary>Remembers how far the epoch's number has come.</summary>
-    public void NoteNumber(long number)
-    {
-        lock (_gate)
-            _epochNumber = Math.Max(_epochNumber, number);
-    }
-
-    // Whoever finds another epoch first writes everything that this process holds; the others find it written.
-    private async Task<bool> AdoptAsync(string name, long number)
+    private void Adopt(string name, long number)
     {
         lock (_gate)
         {
             if (_epochName == name)
-                return true;
+                return;
             (_epochName, _epochNumber) = (name, number);
+            if (_pools.Any(pool => pool.HoldsAny))
+                Rewrite();
+        }
+    }
+
+    // Until Redis has heard of everything that this process holds, it is granted no more.
+    private void Rewrite()
+    {
+        _rewrites++;
+        Volatile.Write(ref _mustRewrite, true);
+        Wake();
+    }
+
+    private async Task RewriteAsync()
+    {
+        int rewrites = Volatile.Read(ref _rewrites);
+        foreach (RedisPermitPool pool in _pools)
+        {
+            if (!await pool.WriteAllAsync().ConfigureAwait(false))
+                return;
         }
 
-        bool areAllWritten = true;
-        foreach (RedisPermitPool pool in _pools)
-            areAllWritten &= await pool.WriteAllAsync().ConfigureAwait(false);
-        return areAllWritten;
+        lock (_gate)
+        {
+            // It may have been lost once more.
+            if (_rewrites == rewrites)
+                Volatile.Write(ref _mustRewrite, false);
+        }
     }
 
     private void NoteAnswer()
     {
+        Volatile.Write(ref _seenAt, _clock.Now);
         Volatile.Write(ref _awayUntil, 0);
         if (Interlocked.Exchange(ref _isAway, false))
             _log.SharedStateBack();
@@ -198,7 +218,19 @@ internal sealed class RedisLink : IAsyncDisposable
             _log.SharedStateAway(e.GetType().Name);
     }
 
-    private void OnRestored(object? sender, ConnectionFailedEventArgs e) => Wake();
+    private void OnRestored(object? sender, ConnectionFailedEventArgs e) => OnOther();
+
+    private void OnChanged(object? sender, EndPointEventArgs e) => OnOther();
+
+    // It may be another server now, which has not heard all, and whose numbers are as high as those of before.
+    private void OnOther()
+    {
+        lock (_gate)
+        {
+            if (_epochName.Length > 0 && _pools.Any(pool => pool.HoldsAny))
+                Rewrite();
+        }
+    }
 
     private void Wake()
     {
@@ -216,13 +248,25 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         while (!_disposed.IsCancellationRequested)
         {
-            using var timer = new CancellationTokenSource(LookInterval, _timeProvider);
+            using var timer = new CancellationTokenSource(Volatile.Read(ref _mustRewrite) ? RewriteInterval : LookInterval, _timeProvider);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, _disposed.Token);
             await _wake.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (_disposed.IsCancellationRequested)
                 return;
+            if (Volatile.Read(ref _mustRewrite))
+                await RewriteAsync().ConfigureAwait(false);
             foreach (RedisPermitPool pool in _pools)
-                await pool.TidyAsync(isLast: false).ConfigureAwait(false);
+            {
+                if (!await pool.TidyAsync(isLast: false).ConfigureAwait(false))
+                    break;
+            }
         }
     }
 }
+
+/// <summary>What came of a script.</summary>
+/// <param name="Values">What it answered; null: nothing.</param>
+/// <param name="IsLost">Whether Redis has lost data that this process has not written anew yet.</param>
+/// <param name="MayRun">Whether it may run, or may have run, although no answer came.</param>
+/// <param name="Epoch">The epoch that it was asked with.</param>
+internal readonly record struct RedisAnswer(RedisResult[]? Values, bool IsLost = false, bool MayRun = false, string Epoch = "");

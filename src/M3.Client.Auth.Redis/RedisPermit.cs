@@ -10,6 +10,8 @@ internal sealed class RedisPermit(RedisBudget budget, string id, long askedAt)
 
     public readonly string Id = id;
 
+    public readonly long AskedAt = askedAt;
+
     /// <summary>When Redis was told of it last: its hold counts from here.</summary>
     public long ToldAt = askedAt;
 

@@ -16,9 +16,9 @@ internal sealed class RedisPermitPool : PermitPool
     // What others may wait for.
     private static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
 
-    // A place in the line is kept for so long for whoever does not ask, and somebody who waits asks well within it.
-    private static readonly TimeSpan PlaceKept = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(2);
+    private const string Recovering = "Redis has lost its data, or is new, and those who hold permits are writing them anew";
+    private static readonly TimeSpan LossNap = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ShortestNap = TimeSpan.FromMilliseconds(2);
 
     private readonly RedisLink _link;
@@ -27,18 +27,16 @@ internal sealed class RedisPermitPool : PermitPool
     private readonly M3AuthRedisOptions _options;
     private readonly MonotonicClock _clock;
     private readonly ConcurrentDictionary<string, RedisBudget> _bySubject = new(StringComparer.Ordinal);
-    private readonly RedisKey _pauseKey;
+    private readonly RedisPause _pause;
     private int _limit;
     private long _windowTicks;
-    private long _pausedUntil;
-    private long _untoldPauseUntil;
 
     public RedisPermitPool(RedisLink link, string origin, int limit, TimeSpan window, TimeProvider timeProvider, M3AuthRedisOptions options)
     {
         (_link, _origin, _timeProvider, _options) = (link, origin, timeProvider, options);
         (_limit, _windowTicks) = (limit, window.Ticks);
         _clock = new MonotonicClock(timeProvider);
-        _pauseKey = link.Key($"pause:{RedisLink.Hash(origin)}");
+        _pause = new RedisPause(link, link.Key($"pause:{RedisLink.Hash(origin)}"), _clock);
         link.Watch(this);
     }
 
@@ -50,7 +48,13 @@ internal sealed class RedisPermitPool : PermitPool
 
     public override string? Problem => _link.IsAway ? "Redis cannot be reached, which has the budget that this process shares with others" : null;
 
+    /// <summary>Whether there is anything that Redis would have to be told if it lost its data.</summary>
+    public bool HoldsAny => _bySubject.Values.Any(budget => budget.HoldsAny);
+
     private long HoldTicks => _options.LongestHold.Ticks;
+
+    // For how long a place in the line is kept for whoever does not ask; somebody who waits asks well within it.
+    private TimeSpan PlaceKept => (2 * LongestNap) + _options.Timeout;
 
     public bool IsOf(string otherOrigin, TimeProvider otherTimeProvider) => otherOrigin == _origin && otherTimeProvider == _timeProvider;
 
@@ -66,9 +70,9 @@ internal sealed class RedisPermitPool : PermitPool
     public override bool TryAcquire(string? subject, int count, long now, out Permit permit)
     {
         permit = default;
-        if (_options.ReserveAhead == 0 || Volatile.Read(ref _pausedUntil) > now)
+        if (_options.ReserveAhead == 0 || _pause.Left > TimeSpan.Zero)
             return false;
-        RedisPermit[]? taken = BudgetOf(subject).TryTakeSpare(count, now - (HoldTicks / 2), now);
+        RedisPermit[]? taken = BudgetOf(subject).TryTakeSpare(count, now - (HoldTicks / 2));
         if (taken is not null)
             permit = new Permit(this, taken, count);
         return taken is not null;
@@ -97,36 +101,42 @@ internal sealed class RedisPermitPool : PermitPool
 
     public override void Pause(TimeSpan duration)
     {
-        long until = _clock.Now + Math.Min(duration.Ticks, Volatile.Read(ref _windowTicks)) + _clock.Resolution.Ticks;
-        if (until <= Volatile.Read(ref _pausedUntil))
-            return;
-        Volatile.Write(ref _pausedUntil, until);
-        Volatile.Write(ref _untoldPauseUntil, until);
-        _ = Detached.Run(() => TellPauseAsync(isProbe: false));
+        if (_pause.Begin(Math.Min(duration.Ticks, Volatile.Read(ref _windowTicks)) + _clock.Resolution.Ticks))
+            _ = Detached.Run(() => _pause.TellAsync(Window, isProbe: false));
     }
 
     public override PermitCount Count(string? subject) =>
-        new(Limit, Math.Min(BudgetOf(subject).LastUsed, Limit), new TimeSpan(Math.Max(Volatile.Read(ref _pausedUntil) - _clock.Now, 0)));
+        new(Limit, Math.Min(BudgetOf(subject).LastUsed, Limit), _pause.Left > TimeSpan.Zero ? _pause.Left : TimeSpan.Zero);
 
     /// <summary>Redis has lost what it knew: it is told of everything that is not free.</summary>
     /// <returns>Whether it has heard all.</returns>
     public async Task<bool> WriteAllAsync()
     {
-        bool isAllTold = await TellPauseAsync(isProbe: true).ConfigureAwait(false);
+        _pause.Forgotten();
+        if (!await _pause.TellAsync(Window, isProbe: true).ConfigureAwait(false))
+            return false;
         foreach (RedisBudget budget in _bySubject.Values)
-            isAllTold &= await LookRoundAsync(budget, all: true).ConfigureAwait(false);
-        return isAllTold;
+        {
+            if (!await LookRoundAsync(budget, all: true).ConfigureAwait(false))
+                return false;
+        }
+
+        return true;
     }
 
     /// <summary>Gives back what is reserved and idle, tells Redis what it does not know, and looks whether it has lost anything.</summary>
-    public async Task TidyAsync(bool isLast)
+    /// <returns>False: Redis is away, and nobody needs to try more of it now.</returns>
+    public async Task<bool> TidyAsync(bool isLast)
     {
         bool isHolding = false;
-        await TellPauseAsync(isProbe: true).ConfigureAwait(false);
+        if (!await _pause.TellAsync(Window, isProbe: true).ConfigureAwait(false))
+            return false;
         foreach ((string subject, RedisBudget budget) in _bySubject)
         {
-            budget.ReturnIdle(_clock.Now, isLast ? 0 : LongestIdle.Ticks);
-            await LookRoundAsync(budget, all: false).ConfigureAwait(false);
+            long now = _clock.Now;
+            budget.ReturnIdle(now, isLast ? now : now - LongestIdle.Ticks);
+            if (!await LookRoundAsync(budget, all: false).ConfigureAwait(false))
+                return false;
             if (budget.TryRetire())
                 _bySubject.TryRemove(new(subject, budget));
             else
@@ -134,8 +144,8 @@ internal sealed class RedisPermitPool : PermitPool
         }
 
         // Every script looks at the epoch.
-        if ((isHolding || _link.IsAway) && !isLast && _link.SinceSeen >= _link.LookInterval / 2)
-            await _link.RunAsync(RedisScripts.Look, [], Window, [], isProbe: true).ConfigureAwait(false);
+        return isLast || (!isHolding && !_link.IsAway) || _link.SinceSeen < _link.LookInterval / 2
+            || (await _link.RunAsync(RedisScripts.Look, [], Window, [], isProbe: true).ConfigureAwait(false)).Values is not null;
     }
 
     private async ValueTask<PermitResult> AskInTurnAsync(RedisBudget budget, int count, Action<TimeSpan?> onWait, CancellationToken cancellationToken)
@@ -158,6 +168,9 @@ internal sealed class RedisPermitPool : PermitPool
                     return result;
                 }
 
+                if (NeverAgain(count) is { } never)
+                    return never;
+
                 if (!isTold)
                 {
                     isTold = result.RetryAfter is not null;
@@ -179,31 +192,34 @@ internal sealed class RedisPermitPool : PermitPool
     private async Task<PermitResult> AskAsync(RedisBudget budget, int count, string ticket, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        if (NeverAgain(count) is { } never)
+            return never;
         long askedAt = _clock.Now;
-        TimeSpan ownPause = new(Volatile.Read(ref _pausedUntil) - askedAt);
-        if (ownPause > TimeSpan.Zero)
-            return new PermitResult(null, ownPause, IsPaused: true);
-        if (budget.TryTakeSpare(count, askedAt - (HoldTicks / 2), askedAt) is { } spare)
+        if (_pause.Left is var pause && pause > TimeSpan.Zero)
+            return new PermitResult(null, pause, IsPaused: true);
+        if (budget.TryTakeSpare(count, askedAt - (HoldTicks / 2)) is { } spare)
             return new PermitResult(new Permit(this, spare, count));
 
         string id = _link.NewId();
         int most = count + _options.ReserveAhead;
         // Not cancelled: what is granted to nobody would have to be found and taken back.
-        RedisResult[]? answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pauseKey, budget.Line, budget.Seen], Window,
+        RedisAnswer answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pause.Key, budget.Line, budget.Seen], Window,
             [Limit, (long)Math.Ceiling(Window.TotalMilliseconds), (long)_options.LongestHold.TotalMilliseconds, count, most, id, ticket, (long)PlaceKept.TotalMilliseconds]).ConfigureAwait(false);
-        if (answer is null)
+        if (answer.IsLost)
+            return new PermitResult(null, LossNap, Problem: Recovering);
+        if (answer.Values is not { } values)
         {
-            budget.AddUnanswered(id, most, askedAt);
+            if (answer.MayRun)
+                budget.AddUnanswered(id, most, askedAt);
             return new PermitResult(null, TimeSpan.FromSeconds(1), Problem: Problem ?? "Redis did not answer");
         }
 
-        switch ((string?)answer[0])
+        switch ((string?)values[0])
         {
             case RedisScripts.Granted:
-                _link.NoteNumber((long)answer[3]);
-                budget.LastUsed = (int)answer[2];
-                RedisPermit[] taken = budget.Add(id, (int)answer[1], count, askedAt);
-                var permit = new Permit(this, taken, count);
+                budget.LastUsed = (int)values[2];
+                var permit = new Permit(this, budget.Add(id, (int)values[1], count, askedAt), count);
+                _link.NoteGrant(answer.Epoch, (long)values[3]);
                 // Whoever was asleep for so long may have lost it already.
                 if (_clock.Now - askedAt > HoldTicks / 2)
                 {
@@ -213,10 +229,10 @@ internal sealed class RedisPermitPool : PermitPool
 
                 return new PermitResult(permit);
             case RedisScripts.Recovering:
-                return new PermitResult(null, TimeSpan.FromMilliseconds((long)answer[1]), Problem: "Redis has lost its data, or is new, and those who hold permits are writing them anew");
+                return new PermitResult(null, TimeSpan.FromMilliseconds((long)values[1]), Problem: Recovering);
             default:
-                budget.LastUsed = (int)answer[1];
-                return new PermitResult(null, (long)answer[2] < 0 ? null : TimeSpan.FromMilliseconds((long)answer[2]), IsPaused: (int)answer[3] == 1);
+                budget.LastUsed = (int)values[1];
+                return new PermitResult(null, (long)values[2] < 0 ? null : TimeSpan.FromMilliseconds((long)values[2]), IsPaused: (int)values[3] == 1);
         }
     }
 
@@ -248,25 +264,17 @@ internal sealed class RedisPermitPool : PermitPool
         foreach (ToldPermit[] part in told.Chunk(MostTold))
         {
             RedisValue[] arguments = [.. part.SelectMany(permit => (RedisValue[])[permit.Permit.Id, (long)Math.Ceiling(new TimeSpan(permit.Ticks).TotalMilliseconds)])];
-            if (await _link.RunAsync(RedisScripts.Write, [budget.Key], Window, arguments, isProbe).ConfigureAwait(false) is null)
+            if ((await _link.RunAsync(RedisScripts.Write, [budget.Key, _pause.Key], Window, arguments, isProbe).ConfigureAwait(false)).Values is not { } values)
                 return false;
             budget.Told(part, now);
+            // Whoever takes what it has reserved hears of M3's pause here.
+            _pause.Hear(TimeSpan.FromMilliseconds((long)values[1]));
         }
 
         return true;
     }
 
-    private async Task<bool> TellPauseAsync(bool isProbe)
-    {
-        long until = Volatile.Read(ref _untoldPauseUntil);
-        long left = until - _clock.Now;
-        if (left <= 0)
-            return true;
-        if (await _link.RunAsync(RedisScripts.Pause, [_pauseKey], Window, [(long)Math.Ceiling(new TimeSpan(left).TotalMilliseconds)], isProbe).ConfigureAwait(false) is null)
-            return false;
-        Interlocked.CompareExchange(ref _untoldPauseUntil, 0, until);
-        return true;
-    }
+    private PermitResult? NeverAgain(int count) => _link.IsDisposed ? new PermitResult(null, Problem: "the shared state has been disposed") : NeverFits(count);
 
     private RedisBudget BudgetOf(string? subject) =>
         _bySubject.GetOrAdd(subject ?? "", static (name, pool) => pool.NewBudget(name), this);

@@ -27,10 +27,11 @@ internal static class RedisScripts
         """
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
-        local epoch = redis.call('HMGET', KEYS[1], 'name', 'number', 'until')
+        local epoch = redis.call('HMGET', KEYS[1], 'name', 'number', 'lost')
         if not epoch[1] or (epoch[1] == ARGV[1] and tonumber(epoch[2]) < tonumber(ARGV[2])) then
-            epoch = { ARGV[3], tostring(tonumber(ARGV[2]) + 1), tostring(now + ARGV[4]) }
-            redis.call('HSET', KEYS[1], 'name', epoch[1], 'number', epoch[2], 'until', epoch[3])
+            epoch = { ARGV[3], tostring(tonumber(ARGV[2]) + 1), tostring(now) }
+            redis.call('DEL', KEYS[1])
+            redis.call('HSET', KEYS[1], 'name', epoch[1], 'number', epoch[2], 'lost', epoch[3])
         end
         if ARGV[1] ~= epoch[1] then return { 'lost', epoch[1], tonumber(epoch[2]) } end
 
@@ -44,11 +45,14 @@ internal static class RedisScripts
     // A place in the line for each permit that is wanted, so that a rank is how many go first.
     public const string Acquire = Begin +
         """
-        if now < tonumber(epoch[3]) then return { 'recovering', tonumber(epoch[3]) - now } end
+        local recovered = epoch[3] + ARGV[4]
+        if now < recovered then return { 'recovering', recovered - now } end
         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-        for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[12], 'LIMIT', 0, 100)) do
-            redis.call('ZREM', KEYS[4], gone)
-            redis.call('ZREM', KEYS[5], gone)
+        for _, range in ipairs({ { '-inf', now - ARGV[12] }, { now + ARGV[12], '+inf' } }) do
+            for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], range[1], range[2], 'LIMIT', 0, 100)) do
+                redis.call('ZREM', KEYS[4], gone)
+                redis.call('ZREM', KEYS[5], gone)
+            end
         end
         local used, ahead, ticket = redis.call('ZCARD', KEYS[2]), redis.call('ZCARD', KEYS[4]), ARGV[11]
         local limit, least = tonumber(ARGV[5]), tonumber(ARGV[8])
@@ -84,7 +88,7 @@ internal static class RedisScripts
         local count = math.max(least, math.min(tonumber(ARGV[9]), limit - used - others))
         local free = now + ARGV[6] + ARGV[7]
         for i = 1, count do redis.call('ZADD', KEYS[2], free, ARGV[10] .. ':' .. i) end
-        redis.call('PEXPIREAT', KEYS[2], free + 60000)
+        if redis.call('PTTL', KEYS[2]) < free - now then redis.call('PEXPIREAT', KEYS[2], free + 60000) end
         return { 'granted', count, used + count, redis.call('HINCRBY', KEYS[1], 'number', 1) }
         """;
 
@@ -95,12 +99,12 @@ internal static class RedisScripts
             redis.call('ZREM', KEYS[2], ARGV[5] .. ':' .. i)
             redis.call('ZREM', KEYS[3], ARGV[5] .. ':' .. i)
         end
-        return { 'done', tonumber(epoch[2]) }
+        return { 'done' }
         """;
 
     /// <summary>
-    /// Says when permits are free. KEYS: 2 the budget. ARGV: from 5 on a permit and milliseconds from now, again and again. Those that are not there are written
-    /// anew; one that is free already is taken out.
+    /// Says when permits are free. KEYS: 2 the budget, 3 M3's pause. ARGV: from 5 on a permit and milliseconds from now, again and again. Those that are not there are written
+    /// anew; one that is free already is taken out. Answers how much longer M3's pause lasts.
     /// </summary>
     // A Redis that is full takes what is written behind a removal.
     public const string Write = Begin +
@@ -113,7 +117,7 @@ internal static class RedisScripts
             if free > last then last = free end
         end
         if redis.call('PTTL', KEYS[2]) < last - now then redis.call('PEXPIREAT', KEYS[2], last + 60000) end
-        return { 'done', tonumber(epoch[2]) }
+        return { 'done', redis.call('PTTL', KEYS[3]) }
         """;
 
     /// <summary>Puts a value in the place of the one that was read. KEYS: 1 the value. ARGV: 1 the one that was read, or empty; 2 the new one; 3 for how many milliseconds.</summary>
@@ -126,12 +130,15 @@ internal static class RedisScripts
     public const string Prolong = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0";
 
     /// <summary>Looks at the epoch.</summary>
-    public const string Look = Begin + "return { 'done', tonumber(epoch[2]) }";
+    public const string Look = Begin + "return { 'done' }";
 
     /// <summary>Has nothing granted for so long; the longer of two pauses stays. KEYS: 2 the pause. ARGV: 5 milliseconds.</summary>
     public const string Pause = Begin +
         """
-        if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then redis.call('SET', KEYS[2], '1', 'PX', ARGV[5]) end
-        return { 'done', tonumber(epoch[2]) }
+        if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then
+            redis.call('DEL', KEYS[2])
+            redis.call('SET', KEYS[2], '1', 'PX', ARGV[5])
+        end
+        return { 'done' }
         """;
 }

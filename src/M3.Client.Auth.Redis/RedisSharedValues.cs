@@ -13,17 +13,20 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
 
     // Whoever fetches says so again and again; who has died is no longer waited for.
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LongestAsk = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Away = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstNap = TimeSpan.FromMilliseconds(40);
     private static readonly TimeSpan LongestNap = TimeSpan.FromMilliseconds(500);
 
     private readonly MonotonicClock _clock = new(timeProvider);
     private readonly ConcurrentDictionary<string, SealedValues> _sealedByName = new(StringComparer.Ordinal);
     private string? _lastProblem;
+    private long _awayUntil;
 
     public override async Task<SharedValue> GetAsync(
         SharedPurpose purpose, Func<SharedValue, bool> isGood, TimeSpan patience, Func<CancellationToken, Task<SharedValue>> fetch, CancellationToken cancellationToken)
     {
-        string name = RedisLink.Hash(string.Join('\n', [purpose.Kind, .. purpose.Parts]));
+        string name = RedisLink.Hash(purpose.Name);
         var place = new Place(purpose.Kind, link.Key($"value:{purpose.Kind}:{name}"), link.Key($"fetch:{purpose.Kind}:{name}"),
             _sealedByName.GetOrAdd(name, static (_, of) => new SealedValues(of.dataProtection, of.purpose), (dataProtection, purpose)));
 
@@ -35,7 +38,7 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
                 return Told(place, "used", shared);
 
             string id = link.NewId();
-            (bool isAnswered, bool isMine) = await link.TryAsync(redis => redis.StringSetAsync(place.Lock, id, Lease, When.NotExists)).ConfigureAwait(false);
+            (bool isAnswered, bool isMine) = await TryAsync(redis => redis.StringSetAsync(place.Lock, id, Lease, When.NotExists)).ConfigureAwait(false);
             if (isMine)
                 return await FetchForAllAsync(place, id, isGood, fetch, cancellationToken).ConfigureAwait(false);
             if (!isAnswered || _clock.Now >= until)
@@ -62,14 +65,18 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
         {
             await done.CancelAsync().ConfigureAwait(false);
             await prolonging.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await link.TryAsync(redis => redis.ScriptEvaluateAsync(RedisScripts.Unlock, [place.Lock], [id])).ConfigureAwait(false);
+            _ = Detached.Run(() => TryAsync(redis => redis.ScriptEvaluateAsync(RedisScripts.Unlock, [place.Lock], [id])));
         }
     }
 
     private async Task<SharedValue> FetchAsync(Place place, Func<CancellationToken, Task<SharedValue>> fetch, CancellationToken cancellationToken)
     {
+        DateTimeOffset newest = place.Sealing.Newest;
         SharedValue value = await fetch(cancellationToken).ConfigureAwait(false);
         telemetry.SharedRead(place.Kind, "fetched");
+        // What was fetched after another one had been seen is the newer one, even if that came from a machine whose clock is ahead.
+        if (value.FetchedAt <= newest)
+            value = value with { FetchedAt = newest.AddTicks(1) };
         await WriteAsync(place, value).ConfigureAwait(false);
         return value;
     }
@@ -78,23 +85,25 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
     {
         using var timer = new PeriodicTimer(Lease / 4, timeProvider);
         while (await timer.WaitForNextTickAsync(done).ConfigureAwait(false))
-            await link.TryAsync(redis => redis.ScriptEvaluateAsync(RedisScripts.Prolong, [key], [id, (long)Lease.TotalMilliseconds])).ConfigureAwait(false);
+            await TryAsync(redis => redis.ScriptEvaluateAsync(RedisScripts.Prolong, [key], [id, (long)Lease.TotalMilliseconds])).ConfigureAwait(false);
     }
 
     private async Task<(byte[]? Sealed, SharedValue? Value)> ReadAsync(Place place)
     {
-        (_, RedisValue found) = await link.TryAsync(redis => redis.StringGetRangeAsync(place.Value, 0, LongestValue)).ConfigureAwait(false);
+        (_, RedisValue found) = await TryAsync(redis => redis.StringGetRangeAsync(place.Value, 0, LongestValue)).ConfigureAwait(false);
         if ((byte[]?)found is not { Length: > 0 } bytes)
             return default;
         SharedValue? value = place.Sealing.Open(bytes, timeProvider.GetUtcNow(), out string? problem);
         if (problem is not null)
-        {
-            telemetry.SharedRead(place.Kind, "ignored", problem);
-            if (Interlocked.Exchange(ref _lastProblem, problem) != problem)
-                log.SharedValueIgnored(place.Kind, problem);
-        }
-
+            Ignore(place, problem);
         return (bytes, value);
+    }
+
+    private void Ignore(Place place, string problem)
+    {
+        telemetry.SharedRead(place.Kind, "ignored", problem);
+        if (Interlocked.Exchange(ref _lastProblem, problem) != problem)
+            log.SharedValueIgnored(place.Kind, problem);
     }
 
     // A newer one stays, and so does what somebody else wrote meanwhile.
@@ -106,8 +115,30 @@ internal sealed class RedisSharedValues(RedisLink link, IDataProtectionProvider 
         (byte[]? before, SharedValue? known) = await ReadAsync(place).ConfigureAwait(false);
         if (known?.FetchedAt >= value.FetchedAt)
             return;
-        byte[] bytes = place.Sealing.Seal(value);
-        await link.TryAsync(redis => redis.ScriptEvaluateAsync(RedisScripts.Replace, [place.Value], [before ?? [], bytes, (long)Math.Ceiling(life.TotalMilliseconds)])).ConfigureAwait(false);
+        byte[] bytes;
+        try
+        {
+            bytes = place.Sealing.Seal(value);
+        }
+        catch (Exception)
+        {
+            // Its own process has the value all the same.
+            Ignore(place, "cannot_be_sealed");
+            return;
+        }
+
+        await TryAsync(redis => redis.ScriptEvaluateAsync(RedisScripts.Replace, [place.Value], [before ?? [], bytes, (long)Math.Ceiling(life.TotalMilliseconds)])).ConfigureAwait(false);
+    }
+
+    // Whoever waits has a call to make: a Redis that takes its time is done without, for a while.
+    private async Task<(bool IsAnswered, T? Answer)> TryAsync<T>(Func<IDatabase, Task<T>> ask)
+    {
+        if (link.IsAway || Volatile.Read(ref _awayUntil) > _clock.Now)
+            return default;
+        (bool IsAnswered, T? Answer) result = await link.TryAsync(ask, LongestAsk).ConfigureAwait(false);
+        if (!result.IsAnswered)
+            Volatile.Write(ref _awayUntil, _clock.Now + Away.Ticks);
+        return result;
     }
 
     private SharedValue Told(Place place, string result, SharedValue value)

@@ -13,12 +13,13 @@ internal sealed class SealedValues(IDataProtectionProvider dataProtection, Share
     private const byte Version = 1;
     private const int HeaderLength = 17;
 
-    // What machines' clocks may differ by.
-    private static readonly TimeSpan Skew = TimeSpan.FromMinutes(1);
-
     private readonly IDataProtector _protector = dataProtection.CreateProtector("M3.Client.Auth.Redis", [purpose.Kind, .. purpose.Parts]);
     private long _newest;
 
+    /// <summary>When the newest one that was seen here was fetched.</summary>
+    public DateTimeOffset Newest => new(Volatile.Read(ref _newest), TimeSpan.Zero);
+
+    /// <exception cref="CryptographicException">There is no key to seal with; or whatever another provider than the runtime's throws.</exception>
     public byte[] Seal(SharedValue value)
     {
         Volatile.Write(ref _newest, value.FetchedAt.UtcTicks);
@@ -41,15 +42,16 @@ internal sealed class SealedValues(IDataProtectionProvider dataProtection, Share
         {
             open = _protector.Unprotect(sealedValue);
         }
-        catch (CryptographicException)
+        catch (Exception)
         {
+            // It may be anybody's, and so may the provider.
             problem = "not_authentic";
             return null;
         }
 
         SharedValue? value = Read(open);
         problem = value is null ? "other_version"
-            : value.FetchedAt > now + Skew ? "from_the_future"
+            : value.FetchedAt > now + JwksDocument.Skew ? "from_the_future"
             : value.FetchedAt.UtcTicks < Volatile.Read(ref _newest) ? "replayed"
             : null;
         if (problem is not null)

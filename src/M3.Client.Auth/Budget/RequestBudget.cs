@@ -30,14 +30,13 @@ internal sealed class RequestBudget(PermitPool permits, RateLimitMode mode, IPro
     /// <exception cref="RateLimitExceededException">The limit is reached, or M3 has asked for a pause.</exception>
     public async ValueTask<Permit> AcquireAsync(string? subject, int count, CancellationToken cancellationToken)
     {
-        if (count > permits.Limit)
-            throw new RateLimitExceededException(null, $"a batch of {count.ToString(CultureInfo.InvariantCulture)} tool calls never fits into the limit of {Rate}");
-
         PermitResult result = mode == RateLimitMode.Wait
             ? await WaitAsync(subject, count, cancellationToken).ConfigureAwait(false)
             : await permits.AcquireAsync(subject, count, onWait: null, cancellationToken).ConfigureAwait(false);
         if (result.Permit is { } permit)
             return permit;
+        if (result is { Problem: { } problem, RetryAfter: null })
+            throw new RateLimitExceededException(null, problem);
         string why = result.Problem ?? (result.IsPaused ? "M3 asked for a pause (Retry-After)" : $"limit of {Rate} reached");
         throw new RateLimitExceededException(result.RetryAfter, result.RetryAfter is { } retryAfter
             ? $"{why}; retry after {Duration.Describe(retryAfter)}"

@@ -25,7 +25,7 @@ internal sealed class JwksCache : IDisposable
     private readonly Backoff _backoff = new();
     private readonly RefetchAllowance _allowance = new();
     private readonly SingleFlight<KeySet> _fetch;
-    private readonly bool _isSharing;
+    private readonly JwksSharing? _sharing;
     private Moment _lastFetch;
     private DateTimeOffset? _fetchedAt;
     private bool _mayBeShared;
@@ -45,11 +45,11 @@ internal sealed class JwksCache : IDisposable
     {
         _lifetime = lifetime;
         _fetcher = new JwksFetcher(backchannel, metadata, sharing, timeProvider, log);
-        _isSharing = sharing is not null;
+        _sharing = sharing;
         _log = log;
         _telemetry = telemetry;
         _clock = new Clock(timeProvider);
-        _fetch = new SingleFlight<KeySet>(timeProvider, Backchannel.Timeout, _disposed.Token);
+        _fetch = new SingleFlight<KeySet>(timeProvider, sharing is null ? Backchannel.Timeout : Backchannel.Timeout + JwksDocument.LongestSharing, _disposed.Token);
         telemetry.Keys = () => Volatile.Read(ref _snapshot) is { } known
             ? new KeyState(known.AgeAt(_clock.Now).TotalSeconds, known.Keys.Count, known.Keys.Ignored.Count)
             : null;
@@ -107,7 +107,7 @@ internal sealed class JwksCache : IDisposable
             Moment now = _clock.Now;
             if (_fetch.InFlight is null && !_allowance.TryTake(now))
                 return hasChanged ? _snapshot.Keys : throw JwksFetcher.CoolingDown(reason, new TimeSpan(now.Monotonic - _lastFetch.Monotonic), _allowance.Remaining(now), _lastFailure);
-            fetch = _fetch.InFlight ?? Start(now, now.Utc);
+            fetch = _fetch.InFlight ?? Start(now, NewerThan(now));
         }
 
         await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
@@ -131,7 +131,7 @@ internal sealed class JwksCache : IDisposable
         lock (_gate)
         {
             Moment now = _clock.Now;
-            fetch = _fetch.InFlight ?? Start(now, now.Utc);
+            fetch = _fetch.InFlight ?? Start(now, NewerThan(now));
         }
 
         await WaitAsync(fetch, cancellationToken).ConfigureAwait(false);
@@ -188,10 +188,13 @@ internal sealed class JwksCache : IDisposable
         return fetch is not null;
     }
 
+    // Whoever asks again wants keys that were fetched after that, by whatever clock.
+    private DateTimeOffset? NewerThan(Moment now) => _sharing is null ? null : now.Utc + JwksDocument.Skew;
+
     // Under the gate. Newer than what is known, or than a moment.
     private Task<KeySet> Start(Moment now, DateTimeOffset? newerThan)
     {
-        _mayBeShared = _isSharing && newerThan is null;
+        _mayBeShared = _sharing is not null && newerThan is null;
         newerThan ??= _fetchedAt;
         _lastFetch = now;
         DeferCheck(Deadline.After(now, Backchannel.Timeout));

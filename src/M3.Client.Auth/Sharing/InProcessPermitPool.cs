@@ -48,6 +48,8 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
 
     public override ValueTask<PermitResult> AcquireAsync(string? subject, int count, Action<TimeSpan?>? onWait, CancellationToken cancellationToken)
     {
+        if (NeverFits(count) is { } never)
+            return new(never);
         if (onWait is not null)
             return AcquireInTurnAsync(subject ?? "", count, onWait, cancellationToken);
 
@@ -105,6 +107,8 @@ internal sealed class InProcessPermitPool(string origin, int limit, TimeSpan win
                 {
                     if (result.Permit is not null)
                         return result;
+                    if (NeverFits(count) is { } hopeless)
+                        return hopeless;
                     if (!isTold)
                     {
                         isTold = result.RetryAfter is not null;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace M3.Client.Auth;
 
 /// <summary>
@@ -36,6 +38,10 @@ internal abstract class PermitPool
 
     /// <summary>No permit is at hand for so long: M3 has asked for it.</summary>
     public abstract void Pause(TimeSpan duration);
+
+    /// <summary>The answer to more calls at once than there ever are permits: somebody may have joined with a lower limit. Null: they may fit.</summary>
+    protected PermitResult? NeverFits(int count) => count <= Limit ? null
+        : new PermitResult(null, Problem: string.Create(CultureInfo.InvariantCulture, $"a batch of {count} tool calls never fits into the limit of {Limit} per {Duration.Describe(Window)}"));
 
     /// <summary>How a subject's permits stand now.</summary>
     public abstract PermitCount Count(string? subject);

@@ -7,7 +7,7 @@ namespace M3.Client.Auth;
 /// </summary>
 internal static class SharedJwks
 {
-    // Well within the time that a fetch has in all.
+    // With what Redis takes, well within JwksDocument.LongestSharing.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <param name="values">What processes share.</param>

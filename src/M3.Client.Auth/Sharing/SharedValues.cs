@@ -19,7 +19,11 @@ internal abstract class SharedValues
 /// <summary>What a value is and whom it is for: only who asks for the very same can read it.</summary>
 /// <param name="Kind">In one word, for metrics.</param>
 /// <param name="Parts">The issuer, the client, the audience, and whatever else makes two values different.</param>
-internal sealed record SharedPurpose(string Kind, params IReadOnlyList<string> Parts);
+internal sealed record SharedPurpose(string Kind, params IReadOnlyList<string> Parts)
+{
+    /// <summary>All of it in one text, of which no two are alike.</summary>
+    public string Name { get; } = string.Concat(Parts.Prepend(Kind).Select(part => $"{part.Length}:{part},"));
+}
 
 /// <summary>A value that was fetched somewhere.</summary>
 /// <param name="Content">The value.</param>

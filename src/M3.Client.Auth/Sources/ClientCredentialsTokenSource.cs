@@ -9,7 +9,7 @@ internal sealed class ClientCredentialsTokenSource(string clientId, ClientCreden
     public string Name => $"client credentials of {Printable.Quote(clientId)}";
 
     public ValueTask<string?> ReadAsync(TokenSourceContext context, CancellationToken cancellationToken) => context.SharedTokens is { } shared
-        ? new(shared.GetAsync(PurposeIn(context), context.TimeProvider, cancellation => RequestAsync(context, cancellation), cancellationToken))
+        ? new(shared.GetAsync(PurposeIn(context), context.Rejected?.Value, context.TimeProvider, cancellation => RequestAsync(context, cancellation), cancellationToken))
         : RequestAsync(context, cancellationToken);
 
     private async ValueTask<string?> RequestAsync(TokenSourceContext context, CancellationToken cancellationToken)

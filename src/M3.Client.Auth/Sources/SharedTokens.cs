@@ -16,22 +16,23 @@ internal sealed class SharedTokens(SharedValues values)
     private readonly ConcurrentDictionary<string, DateTimeOffset> _lastFetchedAt = new(StringComparer.Ordinal);
 
     /// <param name="purpose">Whose tokens they are.</param>
+    /// <param name="rejected">The token that M3 refused; null: none.</param>
     /// <param name="timeProvider">Judges their age.</param>
     /// <param name="request">Asks the issuer.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async Task<string?> GetAsync(
-        SharedPurpose purpose, TimeProvider timeProvider, Func<CancellationToken, ValueTask<string?>> request, CancellationToken cancellationToken)
+        SharedPurpose purpose, string? rejected, TimeProvider timeProvider, Func<CancellationToken, ValueTask<string?>> request, CancellationToken cancellationToken)
     {
-        string name = string.Join('\n', purpose.Parts);
-        DateTimeOffset? newerThan = _lastFetchedAt.TryGetValue(name, out DateTimeOffset last) ? last : null;
+        DateTimeOffset? newerThan = _lastFetchedAt.TryGetValue(purpose.Name, out DateTimeOffset last) ? last : null;
         SharedValue value = await values.GetAsync(purpose, IsGood, Patience, FetchAsync, cancellationToken).ConfigureAwait(false);
-        _lastFetchedAt[name] = value.FetchedAt;
+        _lastFetchedAt.AddOrUpdate(purpose.Name, value.FetchedAt, (_, before) => before > value.FetchedAt ? before : value.FetchedAt);
         return value.Content.Length == 0 ? null : Encoding.UTF8.GetString(value.Content);
 
         bool IsGood(SharedValue shared)
         {
             DateTimeOffset now = timeProvider.GetUtcNow();
-            return ExpiryOf(Encoding.UTF8.GetString(shared.Content)) is { } expiry && expiry > now && shared.IsGood(now, expiry - shared.FetchedAt, newerThan);
+            string token = Encoding.UTF8.GetString(shared.Content);
+            return token != rejected && ExpiryOf(token) is { } expiry && expiry > now && shared.IsGood(now, expiry - shared.FetchedAt, newerThan);
         }
 
         async Task<SharedValue> FetchAsync(CancellationToken cancellation)

@@ -62,17 +62,23 @@ internal sealed class BudgetFleet : IAsyncDisposable
         }
     }
 
+    public async Task DisposeStatesAsync()
+    {
+        foreach (RedisSharedState state in _states)
+            await state.DisposeAsync();
+        _states.Clear();
+    }
+
     public async ValueTask DisposeAsync()
     {
         _clients.ForEach(client => client.Dispose());
-        foreach (RedisSharedState state in _states)
-            await state.DisposeAsync();
+        await DisposeStatesAsync();
         await M3.DisposeAsync();
         await _issuer.DisposeAsync();
         await Redis.DisposeAsync();
     }
 
-    private async Task AddAsync(RateLimitMode mode, Action<M3AuthRedisOptions>? configure, TimeSpan window)
+    public async Task AddAsync(RateLimitMode mode, Action<M3AuthRedisOptions>? configure, TimeSpan window)
     {
         var options = new M3AuthRedisOptions { KeyPrefix = "m3-test", Timeout = TimeSpan.FromSeconds(1), LongestHold = TimeSpan.FromSeconds(10), RecoveryTime = TimeSpan.FromSeconds(1) };
         configure?.Invoke(options);

@@ -176,6 +176,64 @@ public sealed class RedisSharingTests
         Assert.That(found.Subject, Is.EqualTo("somebody"));
     }
 
+    [Test]
+    public async Task Keys_that_a_machine_whose_clock_is_ahead_fetched_are_no_answer_either()
+    {
+        await using SharingFleet fleet = await SharingFleet.StartAsync(machines: 0);
+        await (await fleet.AddAsync(configure: options => options.TimeProvider = new Ahead(TimeSpan.FromSeconds(50)))).GetTokenAsync();
+        fleet.Issuer.Rotate("the-next-key");
+        M3TokenProvider late = await fleet.AddAsync(configure: options => options.TokenSource = TokenSources.FromValue(fleet.Issuer.CreateToken()));
+
+        Assert.That((await late.GetTokenAsync()).KeyId, Is.EqualTo("the-next-key"));
+    }
+
+    [Test]
+    public async Task What_M3_has_refused_does_not_come_back_from_a_machine_whose_clock_is_ahead()
+    {
+        await using SharingFleet fleet = await SharingFleet.StartAsync(machines: 0);
+        M3AccessToken ahead = await (await fleet.AddAsync(configure: options => options.TimeProvider = new Ahead(TimeSpan.FromSeconds(50)))).GetTokenAsync();
+        M3TokenProvider machine = await fleet.AddAsync();
+        M3AccessToken first = await machine.GetTokenAsync();
+        Assert.That(first.Value == ahead.Value, Is.True);
+
+        M3AccessToken second = await machine.RenewTokenAsync(first);
+        M3TokenProvider another = await fleet.AddAsync();
+        M3AccessToken shared = await another.GetTokenAsync();
+        M3AccessToken third = second;
+        await Eventually.UntilAsync(async () => (third = await machine.RenewTokenAsync(second)).Value != second.Value);
+
+        Assert.That(new[] { first.Value, second.Value, third.Value }.Distinct().Count(), Is.EqualTo(3));
+        Assert.That(shared.Value == second.Value, Is.True, "the newer one is everybody's");
+    }
+
+    [Test]
+    public async Task A_ring_that_cannot_seal_keeps_nobody_from_a_token()
+    {
+        await using SharingFleet fleet = await SharingFleet.StartAsync(machines: 0);
+
+        M3AccessToken token = await (await fleet.AddAsync(new Broken())).GetTokenAsync();
+
+        Assert.That(token.Subject, Is.EqualTo("somebody"));
+        Assert.That((fleet.Issuer.TokenCount, fleet.Issuer.JwksCount), Is.EqualTo((1, 1)));
+        Assert.That(fleet.Results, Does.Contain("token ignored cannot_be_sealed"));
+    }
+
+    [Test]
+    public async Task Where_the_issuer_is_slow_nobody_gives_up_for_having_waited_for_another()
+    {
+        await using SharingFleet fleet = await SharingFleet.StartAsync(machines: 3);
+        fleet.Issuer.Misbehave = async (context, _) =>
+        {
+            if (context.Request.Path == "/keys")
+                await Task.Delay(TimeSpan.FromSeconds(3.5));
+            return false;
+        };
+
+        M3AccessToken[] tokens = await fleet.GetTokensAsync();
+
+        Assert.That(tokens, Has.Length.EqualTo(3));
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task Without_Redis_each_machine_asks_the_issuer_itself(bool isKilled)
@@ -223,6 +281,21 @@ public sealed class RedisSharingTests
         byte[] turned = [.. value];
         turned[^1] ^= 1;
         return turned;
+    }
+
+    private sealed class Ahead(TimeSpan time) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + time;
+    }
+
+    /// <summary>As one whose keys are out of reach.</summary>
+    private sealed class Broken : IDataProtectionProvider, IDataProtector
+    {
+        public IDataProtector CreateProtector(string purpose) => this;
+
+        public byte[] Protect(byte[] plaintext) => throw new InvalidOperationException("there is no key");
+
+        public byte[] Unprotect(byte[] protectedData) => throw new InvalidOperationException("there is no key");
     }
 
     // As a machine does that is about to fetch; and none of the values is there any more.

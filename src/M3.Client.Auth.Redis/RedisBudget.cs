@@ -21,6 +21,13 @@ internal sealed class RedisBudget(RedisKey key, RedisKey line, RedisKey seen)
     /// <summary>When each of those was seen last.</summary>
     public RedisKey Seen { get; } = seen;
 
+    public static RedisBudget Of(RedisLink link, string origin, string subject)
+    {
+        // Who reads Redis does not read who calls.
+        string name = RedisLink.Hash($"{origin}\n{subject}");
+        return new RedisBudget(link.Key($"permits:{name}"), link.Key($"line:{name}"), link.Key($"seen:{name}"));
+    }
+
     /// <summary>Held by the one call of this process that waits for a permit; the others wait for their turn.</summary>
     public SemaphoreSlim Turn { get; } = new(1, 1);
 

@@ -253,20 +253,26 @@ internal sealed class RedisLink : IAsyncDisposable
             await _wake.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (_disposed.IsCancellationRequested)
                 return;
-            if (Volatile.Read(ref _mustRewrite))
-                await RewriteAsync().ConfigureAwait(false);
-            foreach (RedisPermitPool pool in _pools)
+            try
             {
-                if (!await pool.TidyAsync(isLast: false).ConfigureAwait(false))
-                    break;
+                await LookRoundAsync().ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                // Whatever it is that answered so: the next round comes.
+                NoteFailure(e);
             }
         }
     }
-}
 
-/// <summary>What came of a script.</summary>
-/// <param name="Values">What it answered; null: nothing.</param>
-/// <param name="IsLost">Whether Redis has lost data that this process has not written anew yet.</param>
-/// <param name="MayRun">Whether it may run, or may have run, although no answer came.</param>
-/// <param name="Epoch">The epoch that it was asked with.</param>
-internal readonly record struct RedisAnswer(RedisResult[]? Values, bool IsLost = false, bool MayRun = false, string Epoch = "");
+    private async Task LookRoundAsync()
+    {
+        if (Volatile.Read(ref _mustRewrite))
+            await RewriteAsync().ConfigureAwait(false);
+        foreach (RedisPermitPool pool in _pools)
+        {
+            if (!await pool.TidyAsync(isLast: false).ConfigureAwait(false))
+                return;
+        }
+    }
+}

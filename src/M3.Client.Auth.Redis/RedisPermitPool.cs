@@ -13,11 +13,12 @@ internal sealed class RedisPermitPool : PermitPool
     // Of one request: Redis does nothing else meanwhile.
     private const int MostTold = 200;
 
+    private const string Recovering = "Redis has lost its data, or is new, and those who hold permits are writing them anew";
+
     // What others may wait for.
     private static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(2);
-    private const string Recovering = "Redis has lost its data, or is new, and those who hold permits are writing them anew";
     private static readonly TimeSpan LossNap = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ShortestNap = TimeSpan.FromMilliseconds(2);
 
@@ -170,7 +171,6 @@ internal sealed class RedisPermitPool : PermitPool
 
                 if (NeverAgain(count) is { } never)
                     return never;
-
                 if (!isTold)
                 {
                     isTold = result.RetryAfter is not null;
@@ -206,7 +206,7 @@ internal sealed class RedisPermitPool : PermitPool
         RedisAnswer answer = await _link.RunAsync(RedisScripts.Acquire, [budget.Key, _pause.Key, budget.Line, budget.Seen], Window,
             [Limit, (long)Math.Ceiling(Window.TotalMilliseconds), (long)_options.LongestHold.TotalMilliseconds, count, most, id, ticket, (long)PlaceKept.TotalMilliseconds]).ConfigureAwait(false);
         if (answer.IsLost)
-            return new PermitResult(null, LossNap, Problem: Recovering);
+            return new PermitResult(null, LossNap, Problem: Problem ?? Recovering);
         if (answer.Values is not { } values)
         {
             if (answer.MayRun)
@@ -277,14 +277,7 @@ internal sealed class RedisPermitPool : PermitPool
     private PermitResult? NeverAgain(int count) => _link.IsDisposed ? new PermitResult(null, Problem: "the shared state has been disposed") : NeverFits(count);
 
     private RedisBudget BudgetOf(string? subject) =>
-        _bySubject.GetOrAdd(subject ?? "", static (name, pool) => pool.NewBudget(name), this);
-
-    private RedisBudget NewBudget(string subject)
-    {
-        // Who reads Redis does not read who calls.
-        string name = RedisLink.Hash($"{_origin}\n{subject}");
-        return new RedisBudget(_link.Key($"permits:{name}"), _link.Key($"line:{name}"), _link.Key($"seen:{name}"));
-    }
+        _bySubject.GetOrAdd(subject ?? "", static (name, pool) => RedisBudget.Of(pool._link, pool._origin, name), this);
 
     private static TimeSpan NapOf(TimeSpan? retryAfter) => retryAfter is not { } time || time > LongestNap ? LongestNap : time < ShortestNap ? ShortestNap : time;
 }

@@ -13,8 +13,8 @@ internal static class TokenLoop
         M3AuthOptions options = M3AuthOptions.FromEnvironment();
         options.SharedState = shared;
         using var tokens = new M3TokenProvider(options);
+        await tokens.GetTokenAsync();
         Console.WriteLine("ready");
-        _ = Console.ReadLine();
         Task<string?> stopped = Task.Run(Console.ReadLine);
         int failed = 0;
         using var timer = new PeriodicTimer(Pause);

@@ -8,8 +8,6 @@ namespace M3.Client.Auth.IntegrationTests.Redis;
 /// <summary>A real Redis on loopback, which a test may kill, stop and start. It keeps nothing on disk unless it is told to.</summary>
 internal sealed class RedisServer : IAsyncDisposable
 {
-    private static readonly TimeSpan InstallPatience = TimeSpan.FromMinutes(3);
-
     private readonly string _folder = Directory.CreateTempSubdirectory("m3-redis-").FullName;
     private readonly string[] _more;
     private readonly int _port = FindFreePort();
@@ -24,13 +22,7 @@ internal sealed class RedisServer : IAsyncDisposable
     /// <summary>Starts one; where there is none, Debian's is installed once, and else the test is skipped and says why.</summary>
     public static async Task<RedisServer> StartAsync(params string[] more)
     {
-        if (!IsInstalled() && Environment.IsPrivilegedProcess && File.Exists("/usr/bin/apt-get"))
-        {
-            await using Example install = Example.StartProgram("apt-get", ["install", "-y", "-qq", "redis-server"], [new("DEBIAN_FRONTEND", "noninteractive")]);
-            await install.FinishAsync(InstallPatience);
-        }
-
-        if (!IsInstalled())
+        if (await DebianPackage.FindAsync("redis-server", "redis-server") is null)
             Assert.Ignore("redis-server is not on the PATH (Debian: apt-get install -y redis-server, which as root the tests try themselves)");
         var server = new RedisServer(more);
         await server.StartAgainAsync();
@@ -98,8 +90,6 @@ internal sealed class RedisServer : IAsyncDisposable
         await KillAsync();
         Directory.Delete(_folder, recursive: true);
     }
-
-    private static bool IsInstalled() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "redis-server")));
 
     private static int FindFreePort()
     {
